@@ -1,0 +1,1 @@
+"""An actor-model task runtime on anyio."""
