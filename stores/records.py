@@ -1,0 +1,147 @@
+"""The rows: what goes into a store and what comes out.
+
+Rules:
+- A `TaskRow` is what the caller asked for. It never changes; what happens to the task
+  (attempts, lease, times) is kept beside it.
+- Payloads, tags and results are JSON bytes here. `codec` is the way from and to `TaskData`.
+- Datetimes are aware UTC, by the store's clock unless said otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from .task import TaskStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One task as it is added. `codec.encode_task` makes it, validated.
+
+    `created_at` is by the producer's clock. `retry_count` is where counting starts.
+    `trace` is the tracing context of whoever enqueued; the store only carries it.
+    """
+
+    task_id: UUID
+    task_type: str
+    queue_name: str
+    payload: bytes
+    priority: int
+    max_retries: int
+    retry_count: int
+    retry_delay_s: float
+    delay_s: float
+    scheduled_at: datetime | None
+    timeout_s: float | None
+    created_at: datetime
+    tags: bytes
+    unique_key: str | None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """The task is stored and live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadyKnown:
+    """The id is live, among the results or among the dead letters; nothing changed.
+
+    This is what a repeated `add` gets, so that a producer that lost the answer may ask
+    again for as long as the outcome is kept.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueTaken:
+    """Another live task of the queue holds the row's `unique_key`; nothing changed."""
+
+    live_task_id: UUID
+
+
+AddOutcome = Added | AlreadyKnown | UniqueTaken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedTask:
+    """A task that is now the claimer's, until it settles or the lease is taken away."""
+
+    row: TaskRow
+    lease: int
+    retry_count: int
+    run_at: datetime
+    started_at: datetime
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first. A hand-back gives its number back."""
+        return self.retry_count + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has a lease on a task."""
+
+    task_id: UUID
+    node: str
+    lease: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """How a task stands, for whoever looks.
+
+    `row` is kept while the task is live or a dead letter; of results it is None.
+    `run_at` is when a live task is or was due. `started_at`, `execution_s`, `error` and
+    `worker_id` are of the last attempt; `completed_at` is when it ended for good.
+    `expires_at` is when a result or dead letter may be pruned.
+    """
+
+    task_id: UUID
+    queue_name: str
+    status: TaskStatus
+    retry_count: int
+    row: TaskRow | None = None
+    holder: Holder | None = None
+    run_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expires_at: datetime | None = None
+    execution_s: float | None = None
+    result: bytes | None = None
+    error: str | None = None
+    worker_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many of what, at one instant, in one queue or (`queue_name=None`) in all.
+
+    `live` = `pending` (due, waiting) + `delayed` (not yet due) + `held` (paused tasks) +
+    `processing`. `priorities` counts the live tasks that are not processing, by priority;
+    `ready_types` the `pending` ones by task type, so that types nobody handles can be told.
+    `oldest` and `newest` are `created_at` of the live tasks added first and last.
+    `payload_bytes` is what live tasks and dead letters hold, encoded; `store_payload_bytes`
+    the same over all queues. `paused` is the queue's flag (None: whether any queue is).
+    """
+
+    queue_name: str | None
+    pending: int
+    delayed: int
+    held: int
+    processing: int
+    dead_letters: int
+    priorities: Mapping[int, int]
+    ready_types: Mapping[str, int]
+    oldest: datetime | None
+    newest: datetime | None
+    paused: bool
+    payload_bytes: int
+    store_payload_bytes: int
+
+    @property
+    def live(self) -> int:
+        """All that is neither finished nor dead."""
+        return self.pending + self.delayed + self.held + self.processing

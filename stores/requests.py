@@ -1,0 +1,228 @@
+"""What can be asked of a store: closed unions, one named constructor per transition.
+
+Rules:
+- A settlement is fenced by `(task_id, lease)` and nothing else. Where the lease is not the
+  task's current one, the owner has changed and the settlement is refused.
+- Seconds are counted from the store's present instant by the store's clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from .task import TaskStatus
+from .transitions import LIVE
+
+# --- settle: how an attempt ended --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Completed. The task leaves the live ones and `result` (JSON) is kept `result_ttl_s`."""
+
+    task_id: UUID
+    lease: int
+    result: bytes
+    execution_s: float
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAt:
+    """Failed, to be tried again `delay_s` from now: `retry_count` + 1, the lease cleared."""
+
+    task_id: UUID
+    lease: int
+    delay_s: float
+    error: str
+    execution_s: float
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """Failed for good. The task becomes a dead letter, kept `dead_letter_ttl_s`."""
+
+    task_id: UUID
+    lease: int
+    error: str
+    execution_s: float
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """Handed back unfinished. It is no attempt, and the task takes its old place in line."""
+
+    task_id: UUID
+    lease: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Ended by its owner's cancel. The task leaves the live ones with a cancelled result."""
+
+    task_id: UUID
+    lease: int
+    error: str | None
+    execution_s: float
+    worker_id: str
+
+
+Settlement = Done | RetryAt | Dead | Back | Cancelled
+
+# --- claim ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Up to `limit` (0 or more) ready tasks of one queue."""
+
+    queue_name: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """All that one pool asks for in one exchange.
+
+    The tasks claimed get the leases `first_lease`, `first_lease + 1`, ... in the order in
+    which they are returned; the claimer never uses a number twice (see `lease`). A task
+    whose type is not in `task_types` (None: any) is passed over and blocks nobody.
+    """
+
+    node: str
+    first_lease: int
+    task_types: frozenset[str] | None
+    queues: Sequence[Claim]
+
+
+# --- edit ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTask:
+    """End a live task. Waiting: it never runs. Running: its lease is void from now on.
+
+    The outcome names the holder, who is to be told to stop.
+    """
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseTask:
+    """Hold a waiting task back until it is resumed. A running one is not paused."""
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeTask:
+    """Put a paused task back into its old place in line."""
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequeueDead:
+    """Give a dead letter a new life, due now: same id, `retry_count` 0.
+
+    Not applied where a live task of the queue holds its `unique_key`.
+    """
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequeueDeadLetters:
+    """`RequeueDead` for the oldest `limit` that can be, of one queue or (None) of all."""
+
+    queue_name: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseQueue:
+    """Claims of the queue get nothing from now on. The name need not hold a task."""
+
+    queue_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeQueue:
+    """Undo `PauseQueue`."""
+
+    queue_name: str
+
+
+Change = (
+    CancelTask
+    | PauseTask
+    | ResumeTask
+    | RequeueDead
+    | RequeueDeadLetters
+    | PauseQueue
+    | ResumeQueue
+)
+
+# --- find --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByIds:
+    """These tasks, wherever they are, in the order asked; unknown ids are left out."""
+
+    task_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveTasks:
+    """Live tasks of one queue or (None) of all, in the order added."""
+
+    queue_name: str | None
+    limit: int
+    statuses: frozenset[TaskStatus] = LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """Dead letters of one queue or (None) of all, newest first."""
+
+    queue_name: str | None
+    limit: int
+
+
+Query = ByIds | LiveTasks | DeadLetters
+
+# --- purge -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeWaiting:
+    """Live tasks of one queue that are not running. They leave no trace."""
+
+    queue_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeDeadLetters:
+    """Dead letters of one queue or (None) of all, dead for at least `older_than_s`."""
+
+    queue_name: str | None
+    older_than_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeResults:
+    """Results at least `older_than_s` old."""
+
+    older_than_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeExpired:
+    """Results and dead letters past their time to live."""
+
+
+Purge = PurgeWaiting | PurgeDeadLetters | PurgeResults | PurgeExpired
