@@ -1,0 +1,51 @@
+"""What every cell of one running system shares. Made when the system opens, gone with it."""
+
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+
+from ._alarms import Alarms
+from ._clock import Clock, Entropy
+from ._dead_letters import DeadLetter, DeadLetters, Reason
+from ._events import Event, Observer, log_event
+
+
+@dataclass(slots=True)
+class Core:
+    """Ports, deadlines, dead letters and observers.
+
+    `context` is the contextvars context the system was opened in; every incarnation starts
+    in a copy of it, so a restarted actor inherits nothing from whoever triggered the restart.
+    """
+
+    clock: Clock
+    entropy: Entropy
+    tracing: bool
+    observer: Observer
+    alarms: Alarms = field(default_factory=Alarms)
+    dead_letters: DeadLetters = field(default_factory=DeadLetters)
+    context: Context = field(default_factory=copy_context)
+
+    def emit(self, event: Event) -> None:
+        try:
+            self.observer(event)
+        except Exception as error:
+            # An observer is somebody's logging or metrics code: its failure is reported, and
+            # must not take the tree with it.
+            if self.observer is not log_event:
+                error.add_note(f"raised by the observer, on {event!r}")
+                log_observer_error(error)
+
+    def bury(
+        self, path: str, message: object, reason: Reason, error: Exception | None = None
+    ) -> None:
+        letter = DeadLetter(
+            path=path, message=message, reason=reason, error=error, at=self.clock.now()
+        )
+        self.dead_letters.add(letter)
+        self.emit(letter)
+
+
+def log_observer_error(error: Exception) -> None:
+    import structlog
+
+    structlog.stdlib.get_logger("oncue.runtime").error("observer_failed", exc_info=error)

@@ -1,0 +1,68 @@
+"""Finding actors by path, and asking supervisors for changes.
+
+A path is `root/.../name`. These calls go to a supervisor's system lane, so they overtake
+messages and never interrupt a handler.
+"""
+
+from difflib import get_close_matches
+from typing import Any, TypeVar, overload
+
+from anyio import Event
+
+from ._cell import Cell, Signal, StartChild, State, StopChild
+from ._envelope import Envelope
+from ._errors import ActorStopped, NoSuchActor
+from ._ref import Ref
+from ._spec import ChildSpec, SupervisorSpec
+
+M = TypeVar("M")
+
+
+def find(root: Cell, path: str) -> Cell:
+    """The cell at `path`. Raises `NoSuchActor`, which names the nearest path."""
+    head, _, rest = path.partition("/")
+    cell: Cell | None = root if head == root.spec.name else None
+    while cell is not None and rest:
+        head, _, rest = rest.partition("/")
+        cell = cell.branch.children.get(head) if cell.branch is not None else None
+    if cell is None:
+        near = get_close_matches(path, [node.path for node in root.snapshot().walk()], n=1)
+        raise NoSuchActor(path, near[0] if near else None)
+    return cell
+
+
+@overload
+async def start_child(supervisor: Cell, spec: ChildSpec[M]) -> Ref[M]: ...
+@overload
+async def start_child(supervisor: Cell, spec: SupervisorSpec) -> Ref[Any]: ...
+async def start_child(supervisor: Cell, spec: ChildSpec[Any] | SupervisorSpec) -> Ref[Any]:
+    """Start a child after those there are; returns once its on_start has.
+
+    Raises `ValueError` when the name is taken, what on_start raised when it failed (the
+    child is then forgotten), and `ActorStopped` when the supervisor ends meanwhile. A
+    cancelled call leaves the child starting.
+    """
+    envelope = Envelope(spec, Event())
+    return Ref(await _request(supervisor, StartChild(spec=spec, envelope=envelope), envelope))
+
+
+async def stop_child(cell: Cell) -> None:
+    """Stop a child for good: it does not restart, and what it had queued is bounced.
+
+    Returns when it has ended. Raises `ValueError` for the root, which stops with its system.
+    """
+    if cell.parent is None:
+        raise ValueError(f"{cell.path!r} is the root: stop the system instead")
+    if cell.state is State.STOPPED:
+        return
+    envelope = Envelope(cell.path, Event())
+    await _request(cell.parent, StopChild(cell=cell, envelope=envelope), envelope)
+
+
+async def _request(supervisor: Cell, signal: Signal, envelope: Envelope) -> Any:
+    if supervisor.branch is None:
+        raise TypeError(f"{supervisor.path!r} is an actor: only a supervisor has children")
+    if not supervisor.branch.open:
+        raise ActorStopped(supervisor.path)
+    supervisor.branch.post(signal)
+    return await envelope.wait(supervisor.path, 0)

@@ -1,0 +1,254 @@
+"""One incarnation, from factory to on_stop: the only coroutine that enters a task group.
+
+Nothing but cancellation leaves it: an error becomes an exit report for the supervisor. Two
+nets catch errors, one inside the incarnation's scope and one outside it, because a handler
+that owns a task group and fails while it is being cancelled raises
+ExceptionGroup(ValueError) on asyncio but BaseExceptionGroup(Cancelled, ValueError) on trio:
+the inner net misses the second, and the scope takes the Cancelled out of it. Whether it was
+killed is told from the scope, never from the type of an exception.
+"""
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from anyio import WouldBlock, get_current_task, move_on_after
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from ._actor import Actor, Context
+from ._cell import Cause, Cell, Exited, Signal, Started, State
+from ._envelope import Envelope
+from ._mailbox import EMPTY, STEPS_PER_YIELD, WAKE, Mailbox, bare
+from ._spec import ChildSpec
+from ._trace import enter_trace
+
+Body: TypeAlias = Callable[[Cell, Callable[[], None]], Awaitable[Exception | None]]
+"""What an incarnation does; it calls the function it is given once it is up.
+
+It returns the error that ended it, or None.
+"""
+
+
+def enter_group(group: TaskGroup, cell: Cell, body: Body, report: Callable[[Signal], None]) -> None:
+    """Start the incarnation that `cell.begin` announced, in the system's clean context."""
+    cell.core.context.run(lambda: group.start_soon(_live, cell, body, report, name=cell.path))
+
+
+async def _live(cell: Cell, body: Body, report: Callable[[Signal], None]) -> None:
+    """Run one incarnation of `cell`; report its start, and its end as the last thing it does.
+
+    `cell.scope` was made by whoever spawned this, so that a stop or a kill that comes before
+    the first step is not lost.
+    """
+    scope, generation = cell.scope, cell.generation
+    assert scope is not None
+    cell.coro = get_current_task().coro
+    error: Exception | None = None
+    started = False
+    cause = Cause.CANCELLED  # unless a line below finds out better
+
+    def note_started() -> None:
+        nonlocal started
+        started = True
+        cell.state = State.STOPPING if cell.stop_requested else State.RUNNING
+        cell.up_since = cell.core.clock.monotonic()
+        report(Started(cell=cell, generation=generation))
+
+    try:
+        try:
+            with scope:
+                if not cell.stop_requested:
+                    error = await body(cell, note_started)
+        except Exception as escaped:
+            error = escaped
+        if scope.cancel_called:
+            cause = Cause.KILLED
+        else:
+            cause = Cause.NORMAL if error is None else Cause.CRASHED
+    finally:
+        cell.scope = None
+        cell.coro = None
+        cell.state = State.DOWN
+        if error is not None:
+            cell.last_crash = error
+        report(
+            Exited(
+                cell=cell,
+                generation=generation,
+                cause=cause,
+                error=error,
+                started=started,
+            )
+        )
+        if cell.ended is not None:
+            cell.ended.set()
+
+
+def actor_body(root: Cell) -> Body:
+    """The body of every actor below `root`."""
+
+    async def body(cell: Cell, note_started: Callable[[], None]) -> Exception | None:
+        return await _act(cell, root, note_started)
+
+    return body
+
+
+async def _act(cell: Cell, root: Cell, note_started: Callable[[], None]) -> Exception | None:
+    spec, mailbox = cell.spec, cell.mailbox
+    assert isinstance(spec, ChildSpec)
+    assert mailbox is not None
+    actor: Actor[Any] | None = None
+    crash: Exception | None = None
+    orderly = False
+    try:
+        candidate = spec.factory()
+        serve = _serving(candidate)
+        candidate.context = Context(cell, root)
+        with _bound(spec.start_s, f"on_start of {cell.path!r}"):
+            await candidate.on_start()
+        actor = candidate
+        note_started()
+        await serve(cell, mailbox, candidate)
+        orderly = True
+    except Exception as error:
+        crash = error
+        _annotate(error, cell, mailbox)
+    finally:
+        if cell.timers is not None:
+            cell.timers.cancel_all()
+            cell.timers = None
+        # The askers hear of a crash now; after an orderly end on_stop may still answer them.
+        if not orderly:
+            mailbox.settle_hand(cell.generation, crash, died=True)
+        if actor is not None:
+            crash = await _stop(cell, actor, spec.shutdown_s, crash)
+        mailbox.settle_hand(cell.generation, crash, died=False)
+    return crash
+
+
+async def _stop(
+    cell: Cell, actor: Actor[Any], shutdown_s: float | None, crash: Exception | None
+) -> Exception | None:
+    """Run on_stop, shielded and bounded; the first error of a life is the one that counts."""
+    cell.state = State.STOPPING
+    if cell.core.tracing:
+        enter_trace(None)
+    try:
+        with _bound(shutdown_s, f"on_stop of {cell.path!r}", shield=True):
+            await actor.on_stop(crash)
+    except Exception as error:
+        if crash is None:
+            error.add_note(f"in on_stop of {cell.path!r}, generation {cell.generation}")
+            return error
+        crash.add_note(f"and on_stop failed in turn: {error!r}")
+    return crash
+
+
+@contextmanager
+def _bound(limit_s: float | None, what: str, *, shield: bool = False) -> Generator[None]:
+    with move_on_after(limit_s, shield=shield) as limit:
+        yield
+    if limit.cancelled_caught:
+        raise TimeoutError(f"{what} took longer than {limit_s} s")
+
+
+def _annotate(error: Exception, cell: Cell, mailbox: Mailbox) -> None:
+    """Say on the error itself where it came from: the log may be far from here."""
+    hand = mailbox.in_hand
+    doing = "" if hand is EMPTY else f", while it handled {type(bare(hand)).__name__}"
+    error.add_note(f"in actor {cell.path!r}, generation {cell.generation}{doing}")
+
+
+def _serving(actor: Actor[Any]) -> Callable[[Cell, Mailbox, Actor[Any]], Awaitable[None]]:
+    """The loop for this actor, by which of the two methods its class defines."""
+    for kind in type(actor).__mro__:
+        if kind is Actor:
+            break
+        if "receive_batch" in kind.__dict__:
+            return _serve_batches
+        if "receive" in kind.__dict__:
+            return _serve_one_by_one
+    raise TypeError(f"{type(actor).__name__} defines neither receive nor receive_batch")
+
+
+async def _serve_one_by_one(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> None:
+    """Handle messages until asked to stop. This loop sets the speed of everything."""
+    receive = actor.receive
+    receive_nowait = mailbox.inbox.receive_nowait
+    steps_left = STEPS_PER_YIELD
+    item, mailbox.held = mailbox.held, EMPTY
+    while True:
+        if cell.stop_requested:
+            mailbox.held = item
+            return
+        if item is EMPTY:
+            try:
+                item = receive_nowait()
+            except WouldBlock:
+                item = await _idle(cell, mailbox)
+                continue  # a stop may have come with it
+        if item is not WAKE:
+            mailbox.taken += 1
+            mailbox.in_hand = item
+            if type(item) is Envelope:
+                await _serve_envelope(cell, mailbox, receive, item)
+            else:
+                await receive(item)
+            mailbox.in_hand = EMPTY
+        item = EMPTY
+        steps_left -= 1
+        if not steps_left:
+            steps_left = STEPS_PER_YIELD
+            await checkpoint()
+
+
+async def _serve_envelope(
+    cell: Cell, mailbox: Mailbox, receive: Callable[[Any], Awaitable[object]], envelope: Envelope
+) -> None:
+    if envelope.abandoned:
+        mailbox.skipped += 1
+        return
+    if cell.core.tracing:
+        enter_trace(envelope.trace)
+    envelope.reply(await receive(envelope.message))
+
+
+async def _serve_batches(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> None:
+    """As one by one, but with all that is queued in one call."""
+    receive_nowait = mailbox.inbox.receive_nowait
+    item, mailbox.held = mailbox.held, EMPTY
+    while True:
+        if cell.stop_requested:
+            mailbox.held = item
+            return
+        if item is EMPTY:
+            try:
+                item = receive_nowait()
+            except WouldBlock:
+                item = await _idle(cell, mailbox)
+                continue
+        if item is not WAKE:
+            batch = mailbox.take_batch(item, actor.batch_max)
+            if batch:
+                if cell.core.tracing:
+                    enter_trace(batch[0].trace)  # one call, one trace: its first message's
+                await actor.receive_batch(batch)
+                for envelope in batch:
+                    if not envelope.wants_reply:
+                        envelope.reply()
+            await checkpoint()
+        item = EMPTY
+
+
+async def _idle(cell: Cell, mailbox: Mailbox) -> Any:
+    """Wait for a message. Killed in the moment of its arrival, it is held for the next life."""
+    mailbox.idle = True
+    try:
+        item = await mailbox.inbox.receive()
+    finally:
+        mailbox.idle = False
+    if cell.scope is not None and cell.scope.cancel_called:
+        mailbox.held = item
+        await checkpoint()
+    return item

@@ -1,0 +1,323 @@
+"""A supervisor's life: start the children in order, restart what falls, stop in reverse.
+
+Everything it does, it does in its own task, from signals on its system lane; so no two
+decisions overlap. It waits nowhere else, except for children to end when it has stopped
+them. The children's incarnations run in its one task group, which closes before a failure
+goes up: an escalation is as deep as there are supervisors, with no wrapper groups.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import assert_never
+
+from anyio import CancelScope, Event, create_task_group, move_on_after
+from anyio.abc import TaskGroup
+
+from ._budget import Budget, affected, wants_restart
+from ._cell import Cell, Exited, Signal, StartChild, Started, State, StopChild
+from ._envelope import Envelope
+from ._errors import ActorStopped, EscalatedFailure
+from ._events import Crashed, Escalated, Restarted, Unstopped
+from ._life import Body, actor_body, enter_group
+from ._spec import Restart, Strategy, SupervisorSpec
+from ._stack import format_stack
+from ._watch import notify_watchers
+
+KILL_GRACE_S = 1.0
+"""How long, beyond its on_stop, a cancelled child may take before it is called unstopped."""
+
+
+def supervisor_body(root: Cell) -> Body:
+    """The body of every supervisor of the tree below `root`, and of `root` itself."""
+
+    async def body(cell: Cell, note_started: Callable[[], None]) -> Exception | None:
+        supervisor = Supervisor(cell, root)
+        failure: Exception | None = None
+        async with create_task_group() as group:
+            try:
+                failure = await supervisor.run(group, note_started)
+            finally:
+                with CancelScope(shield=True):
+                    await supervisor.stop()
+        return failure
+
+    return body
+
+
+class Supervisor:
+    """One incarnation of a supervisor. The children's cells outlive it, in its own cell."""
+
+    def __init__(self, cell: Cell, root: Cell) -> None:
+        assert isinstance(cell.spec, SupervisorSpec)
+        assert cell.branch is not None
+        self._cell = cell
+        self._root = root
+        self._spec = cell.spec
+        self._branch = cell.branch
+        self._now = cell.core.clock.monotonic
+        self._budget = Budget(self._spec.intensity, self._spec.period_s)
+        self._ready: deque[Cell] = deque()  # to start now, in order
+        self._later: list[tuple[float, int, Cell]] = []  # to start after a back-off
+        self._order = count()
+        self._starting: Cell | None = None  # in order means one at a time
+        self._first: set[Cell] = set()  # the spec's children that have not been up yet
+        self._requests: dict[Cell, Envelope] = {}
+        self._group: TaskGroup
+
+    async def run(self, group: TaskGroup, note_started: Callable[[], None]) -> Exception | None:
+        """Until asked to stop (None), or until it must give up (the failure)."""
+        self._group = group
+        self._branch.open = True
+        self._adopt()
+        up = False
+        while not self._cell.stop_requested:
+            if not up and not self._first:
+                up = True
+                note_started()
+            if self._branch.lane:
+                failure = await self._obey(self._branch.lane.popleft())
+                if failure is not None:
+                    return failure
+            elif (child := self._next_to_start()) is not None:
+                self._spawn(child)
+            else:
+                with move_on_after(self._until_next_due()):
+                    await self._branch.wait()
+        return None
+
+    async def stop(self) -> None:
+        """Stop all children, the last started first, and refuse what is still asked."""
+        self._branch.open = False
+        everyone = list(self._branch.children.values())
+        await self._stop(everyone)
+        static = {spec.name for spec in self._spec.children}
+        for child in everyone:
+            child.due = None
+            if child.spec.name not in static:
+                child.close()
+                del self._branch.children[child.spec.name]
+        for signal in self._branch.lane:
+            if isinstance(signal, (StartChild, StopChild)):
+                signal.envelope.fail(ActorStopped(self._cell.path))
+        self._branch.lane.clear()
+        for envelope in self._requests.values():
+            envelope.fail(ActorStopped(self._cell.path))
+
+    # -- starting -----------------------------------------------------------------------
+
+    def _adopt(self) -> None:
+        """Take over the cells of an earlier incarnation; make those that are missing."""
+        before = dict(self._branch.children)
+        self._branch.children.clear()
+        for spec in self._spec.children:
+            child = before.get(spec.name) or Cell(spec, self._cell, self._cell.core)
+            self._branch.children[spec.name] = child
+            if child.state is not State.STOPPED:
+                self._first.add(child)
+                self._ready.append(child)
+
+    def _next_to_start(self) -> Cell | None:
+        while self._later and self._later[0][0] <= self._now():
+            due, _, child = heappop(self._later)
+            if child.due == due:  # otherwise it was stopped, or put off, since
+                self._ready.append(child)
+        if self._starting is not None and self._spec.strategy is not Strategy.DYNAMIC:
+            return None
+        while self._ready:
+            child = self._ready.popleft()
+            if child.state is not State.STOPPED:  # otherwise it was stopped while it waited
+                return child
+        return None
+
+    def _until_next_due(self) -> float:
+        return self._later[0][0] - self._now() if self._later else inf
+
+    def _spawn(self, child: Cell) -> None:
+        child.begin(CancelScope())
+        self._starting = child
+        body = actor_body(self._root) if child.branch is None else supervisor_body(self._root)
+        enter_group(self._group, child, body, self._branch.post)
+
+    # -- signals ------------------------------------------------------------------------
+
+    async def _obey(self, signal: Signal) -> Exception | None:
+        match signal:
+            case Started():
+                self._on_started(signal)
+            case Exited():
+                return await self._on_exited(signal)
+            case StartChild():
+                self._on_start_child(signal)
+            case StopChild(cell=child, envelope=envelope):
+                await self._stop_child(child)
+                envelope.reply()
+            case _:
+                assert_never(signal)
+        return None
+
+    def _on_started(self, signal: Started) -> None:
+        child = signal.cell
+        if child is self._starting:
+            self._starting = None
+        self._first.discard(child)
+        request = self._requests.pop(child, None)
+        if request is not None:
+            request.reply(child)
+        if signal.generation > 1:
+            child.core.emit(Restarted(path=child.path, generation=signal.generation))
+
+    async def _stop_child(self, child: Cell) -> None:
+        if child.state is State.STOPPED:
+            return
+        await self._stop([child])
+        self._end(child)
+        self._first.discard(child)
+        request = self._requests.pop(child, None)
+        if request is not None:
+            request.fail(ActorStopped(child.path))
+
+    def _on_start_child(self, signal: StartChild) -> None:
+        name = signal.spec.name
+        taken = self._branch.children.get(name)
+        if taken is not None and taken.state is not State.STOPPED:
+            taken_error = ValueError(f"supervisor {self._cell.path!r} has a child named {name!r}")
+            signal.envelope.fail(taken_error)
+            return
+        # One that ended for good makes room; the new one comes last in start order.
+        self._branch.children.pop(name, None)
+        child = Cell(signal.spec, self._cell, self._cell.core)
+        self._branch.children[name] = child
+        self._requests[child] = signal.envelope
+        self._ready.append(child)
+
+    async def _on_exited(self, exited: Exited) -> Exception | None:
+        child = exited.cell
+        if exited.generation != child.generation or child.state is State.STOPPED:
+            return None
+        request = self._requests.pop(child, None)
+        if request is not None:
+            self._reap(exited, restarting=False)
+            self._end(child)
+            request.fail(exited.error or ActorStopped(child.path))
+            return None
+        if child in self._first and not exited.started:
+            self._reap(exited, restarting=False)
+            return self._failure(f"{child.path!r} did not start", exited)
+        if not wants_restart(child.spec.restart, exited.cause):
+            self._reap(exited, restarting=False)
+            self._end(child)
+            return None
+        if not self._budget.spend(self._now()):
+            self._reap(exited, restarting=False)
+            spec = self._spec
+            child.core.emit(
+                Escalated(path=self._cell.path, restarts=spec.intensity, period_s=spec.period_s)
+            )
+            return self._failure(
+                f"more than {spec.intensity} restarts in {spec.period_s} s", exited
+            )
+        self._reap(exited, restarting=True)
+        await self._restart(child)
+        return None
+
+    async def _restart(self, fallen: Cell) -> None:
+        order = [c for c in self._branch.children.values() if c.state is not State.STOPPED]
+        group = affected(self._spec.strategy, order, fallen)
+        await self._stop([child for child in group if child is not fallen], restarting=True)
+        due = self._now() + self._backoff_s(fallen)
+        for child in group:
+            if child in self._ready:
+                continue  # it has not begun yet: it keeps its place
+            if child is not fallen and child.spec.restart is Restart.TEMPORARY:
+                self._end(child)
+                continue
+            child.state = State.BACKOFF
+            child.due = due
+            heappush(self._later, (due, next(self._order), child))
+
+    def _backoff_s(self, child: Cell) -> float:
+        backoff = child.spec.backoff
+        if backoff is None:
+            return 0.0
+        if self._now() - child.up_since >= backoff.max_s:
+            child.failures_in_row = 0
+        child.failures_in_row += 1
+        return backoff.delay_s(child.failures_in_row, child.core.entropy.random())
+
+    # -- ends ---------------------------------------------------------------------------
+
+    def _reap(self, exited: Exited, *, restarting: bool) -> None:
+        """Tell the world of an end, once."""
+        child = exited.cell
+        if child is self._starting:
+            self._starting = None
+        if exited.error is not None:
+            child.core.emit(
+                Crashed(
+                    path=child.path,
+                    generation=exited.generation,
+                    error=exited.error,
+                    restarting=restarting,
+                )
+            )
+        notify_watchers(child, exited.generation, exited.error, final=not restarting)
+
+    def _end(self, child: Cell) -> None:
+        """For good. Children of the spec stay to be seen in the tree; others are forgotten."""
+        child.close()
+        if all(spec.name != child.spec.name for spec in self._spec.children):
+            self._branch.children.pop(child.spec.name, None)
+
+    def _failure(self, why: str, exited: Exited) -> EscalatedFailure:
+        error = exited.error
+        if error is None:
+            error = ActorStopped(exited.cell.path)
+            error.add_note(f"{exited.cause.value}, generation {exited.generation}")
+        path = self._cell.path
+        return EscalatedFailure(f"supervisor {path!r} gave up: {why}", [error], path=path)
+
+    async def _stop(self, children: Sequence[Cell], *, restarting: bool = False) -> None:
+        """End the living among `children`, given in start order, and account for it."""
+        living = [child for child in reversed(children) if child.alive]
+        if self._spec.strategy is Strategy.DYNAMIC and len(living) > 1:
+            async with create_task_group() as group:
+                for child in living:
+                    group.start_soon(stop_one, child, child.spec.shutdown_s)
+        else:
+            for child in living:
+                await stop_one(child, child.spec.shutdown_s)
+        self._reap_all(set(children), restarting=restarting)
+
+    def _reap_all(self, ended: set[Cell], *, restarting: bool) -> None:
+        """Take what the lane says of the `ended` off it: none of it asks for a decision."""
+        rest: list[Signal] = []
+        for signal in self._branch.lane:
+            if isinstance(signal, Exited) and signal.cell in ended:
+                self._reap(signal, restarting=restarting)
+            elif not (isinstance(signal, Started) and signal.cell in ended):
+                rest.append(signal)
+        self._branch.lane = deque(rest)
+
+
+async def stop_one(cell: Cell, shutdown_s: float | None) -> None:
+    """Ask, then cancel, then report: the stop of one living cell.
+
+    Returns when the child has ended, or when neither ended it: Python cannot abandon a task,
+    so the task group around it will wait for it, but its siblings' stops need not.
+    """
+    cell.ended = ended = Event()
+    cell.request_stop()
+    with move_on_after(shutdown_s):
+        await ended.wait()
+    if ended.is_set():
+        return
+    cell.kill()
+    # on_stop is shielded from the cancellation, and has shutdown_s of its own.
+    with move_on_after((shutdown_s or 0.0) + KILL_GRACE_S):
+        await ended.wait()
+    if not ended.is_set():
+        cell.state = State.UNSTOPPED
+        cell.core.emit(Unstopped(path=cell.path, stack=format_stack(cell.coro)))
