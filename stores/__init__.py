@@ -3,8 +3,8 @@
 Adapters that need a driver are imported from their own module, never from here.
 """
 
-from ._clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .base import Edited, Exchanged, Store
+from .clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .codec import (
     clip_error,
     decode_claimed,

@@ -83,8 +83,9 @@ class Store(Protocol):
     async def add(self, rows: Sequence[TaskRow]) -> Sequence[AddOutcome]:
         """Take new tasks; one outcome per row, in order.
 
-        The same id twice in one call is known the second time. Each row becomes due at the later of now + `delay_s` and `scheduled_at`. When the call
-        returns the tasks are as durable as the store makes anything.
+        The same id twice in one call is known the second time. Each row becomes due at the
+        later of now + `delay_s` and `scheduled_at`. When the call returns, the tasks are as
+        durable as the store makes anything.
         """
         ...
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 
-class DuplicateTask(ValueError):  # noqa: N818 (the name is SPEC's)
+class DuplicateTask(ValueError):
     """A live task of the same queue holds the unique key: the caller's fault.
 
     `live_task_id` is that task.
@@ -19,7 +19,7 @@ class DuplicateTask(ValueError):  # noqa: N818 (the name is SPEC's)
         self.live_task_id = live_task_id
 
 
-class StoreUnavailable(RuntimeError):  # noqa: N818 (says what is the matter)
+class StoreUnavailable(RuntimeError):
     """The store could not be reached or did not answer: the world's fault.
 
     The driver's error is the `__cause__`. What the failed call did is unknown: all of it or
@@ -33,7 +33,7 @@ class StoreUnavailable(RuntimeError):  # noqa: N818 (says what is the matter)
         self.doing = doing
 
 
-class StoreClosed(RuntimeError):  # noqa: N818 (paired with StoreUnavailable)
+class StoreClosed(RuntimeError):
     """The store was used before `open` or after `close`: the caller's fault."""
 
     def __init__(self, store: str) -> None:

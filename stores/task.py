@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from . import _clock
+from . import clock
 from ._json import JSON_BYTES_MAX, encode_json
 
 PAYLOAD_BYTES_MAX: Final = JSON_BYTES_MAX
@@ -97,7 +97,7 @@ class TaskData(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task_id: UUID = Field(default_factory=lambda: _clock.new_task_id())
+    task_id: UUID = Field(default_factory=lambda: clock.new_task_id())
     task_type: Name
     queue_name: Name = "default"
     payload: Annotated[dict[str, Any], AfterValidator(_is_json)] = Field(default_factory=dict)
@@ -108,6 +108,6 @@ class TaskData(BaseModel):
     delay: Seconds = 0.0
     scheduled_at: Moment | None = None
     timeout: Annotated[float, Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False)] | None = 300.0
-    created_at: Moment = Field(default_factory=lambda: _clock.utc_now())
+    created_at: Moment = Field(default_factory=lambda: clock.utc_now())
     tags: Annotated[dict[str, str], AfterValidator(_is_short)] = Field(default_factory=dict)
     unique_key: Name | None = None
