@@ -16,6 +16,7 @@ class Counter(Actor[Add | Get]):
 from __future__ import annotations
 
 from functools import cached_property
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from ._cell import Cell
@@ -113,7 +114,13 @@ class Context:
         self._cell.request_stop()
 
     def lookup(self, path: str) -> Ref[Any]:
-        """The ref of the actor at `path`; raises `NoSuchActor`."""
+        """The ref of the actor at `path`; raises `NoSuchActor`.
+
+        A path that begins with a dot is relative to this actor's supervisor: `./sibling`,
+        `../aunt`. So a tree works wherever it is hung.
+        """
+        if path.startswith("."):
+            path = normpath(f"{self._cell.path}/../{path}")
         return Ref(find(self._root, path))
 
     @overload

@@ -151,7 +151,10 @@ class Cell:
         self.mailbox: Mailbox | None = None
         self.branch: Branch | None = None
         if isinstance(spec, SupervisorSpec):
+            # All of the tree below is made with it, so that its paths are good from the start.
             self.branch = Branch()
+            for child in spec.children:
+                self.branch.children[child.name] = Cell(child, self, core)
         else:
             self.mailbox = Mailbox(self.path, spec.capacity, spec.overflow, core)
         self.state = State.NEW

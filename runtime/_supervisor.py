@@ -109,15 +109,16 @@ class Supervisor:
     # -- starting -----------------------------------------------------------------------
 
     def _adopt(self) -> None:
-        """Take over the cells of an earlier incarnation; make those that are missing."""
+        """Start the children of the spec, in the cells of an earlier incarnation if there are."""
         before = dict(self._branch.children)
         self._branch.children.clear()
         for spec in self._spec.children:
-            child = before.get(spec.name) or Cell(spec, self._cell, self._cell.core)
+            child = before[spec.name]
+            if child.state is State.STOPPED:  # for good, but a new supervisor starts them all
+                child = Cell(spec, self._cell, self._cell.core)
             self._branch.children[spec.name] = child
-            if child.state is not State.STOPPED:
-                self._first.add(child)
-                self._ready.append(child)
+            self._first.add(child)
+            self._ready.append(child)
 
     def _next_to_start(self) -> Cell | None:
         while self._later and self._later[0][0] <= self._now():
