@@ -1,0 +1,15 @@
+"""The queue as actors: store, pool, workers, queues, and the graph that holds them."""
+
+from .backoff import RetryPolicy as RetryPolicy
+from .door import Entrance as Entrance
+from .door import Inside as Inside
+from .errors import QueueNotRunning as QueueNotRunning
+from .errors import UnknownTask as UnknownTask
+from .graph import Parts as Parts
+from .graph import memory_graph as memory_graph
+from .handlers import FunctionHandler as FunctionHandler
+from .handlers import Handlers as Handlers
+from .handlers import PayloadError as PayloadError
+from .handlers import TaskHandler as TaskHandler
+from .handlers import task_handler as task_handler
+from .tally import Tally as Tally

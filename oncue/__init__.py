@@ -1,1 +1,57 @@
-"""An actor-model task runtime on anyio."""
+"""OnCue: an actor-model task runtime on anyio. Queues are supervised actors, on asyncio or trio.
+
+    queue = open_queue("memory")
+    queue.register_handler("greet", greet)
+    async with queue:
+        task_id = await queue.create_task("greet", {"name": "Ada"})
+        result = await queue.wait(task_id)
+
+The names below load what they need when they are first used: `import oncue` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oncue.actors import PayloadError as PayloadError
+    from oncue.actors import QueueNotRunning as QueueNotRunning
+    from oncue.actors import TaskHandler as TaskHandler
+    from oncue.actors import UnknownTask as UnknownTask
+    from oncue.actors import task_handler as task_handler
+    from oncue.adapters import open_queue as open_queue
+    from oncue.adapters.base import QueueBase as QueueBase
+    from oncue.stores import DuplicateTask as DuplicateTask
+    from oncue.stores import StoreUnavailable as StoreUnavailable
+    from oncue.stores import TaskData as TaskData
+    from oncue.stores import TaskPriority as TaskPriority
+    from oncue.stores import TaskResult as TaskResult
+    from oncue.stores import TaskStatus as TaskStatus
+
+_HOMES = {
+    "DuplicateTask": "oncue.stores",
+    "PayloadError": "oncue.actors",
+    "QueueBase": "oncue.adapters.base",
+    "QueueNotRunning": "oncue.actors",
+    "StoreUnavailable": "oncue.stores",
+    "TaskData": "oncue.stores",
+    "TaskHandler": "oncue.actors",
+    "TaskPriority": "oncue.stores",
+    "TaskResult": "oncue.stores",
+    "TaskStatus": "oncue.stores",
+    "UnknownTask": "oncue.actors",
+    "open_queue": "oncue.adapters",
+    "task_handler": "oncue.actors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -16,7 +16,7 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
-from ._cell import Cell
+from ._cell import Cell, State
 from ._envelope import Envelope, Request
 from ._errors import ActorStopped
 from ._mailbox import STEPS_PER_YIELD, Mailbox
@@ -39,6 +39,11 @@ class Ref(Generic[M_contra]):
     def path(self) -> str:
         """`root/.../name`, as `lookup` takes it."""
         return self._cell.path
+
+    @property
+    def is_up(self) -> bool:
+        """An incarnation is running; False between two, before the first, and at the end."""
+        return self._cell.state is State.RUNNING
 
     async def tell(self, message: M_contra) -> None:
         """Put `message` into the mailbox; returning means accepted, not handled.

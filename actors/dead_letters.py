@@ -1,0 +1,64 @@
+"""The dead letters' keeper: gives them new lives, and prunes what has expired."""
+
+from ..runtime import Actor, Envelope, Ref
+from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters, StoreUnavailable
+from .messages import (
+    STORE_TIMEOUT_S,
+    DeadLetterMessage,
+    Edit,
+    Expire,
+    PoolMessage,
+    Remove,
+    Requeue,
+    RequeueAll,
+    StoreMessage,
+    Wake,
+    hint,
+)
+
+EXPIRE_S = 60.0
+REQUEUE_MAX = 500
+"""How many dead letters one transaction takes along."""
+
+
+class DeadLetterKeeper(Actor[DeadLetterMessage]):
+    """Dying is a settlement, which the pool writes; this is about what comes after."""
+
+    def __init__(self, store: str, pool: str) -> None:
+        self._paths = store, pool
+
+    async def on_start(self) -> None:
+        store, pool = self._paths
+        self._store: Ref[StoreMessage] = self.context.lookup(store)
+        self._pool: Ref[PoolMessage] = self.context.lookup(pool)
+        self.context.timers.every("expire", EXPIRE_S, Expire())
+
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            try:
+                match envelope.message:
+                    case Requeue(task_id=task_id):
+                        change = RequeueDead(task_id=task_id)
+                        edited = await self._store.ask(
+                            Edit(changes=[change]), timeout_s=STORE_TIMEOUT_S
+                        )
+                        envelope.reply(edited[0].count > 0)
+                        hint(self._pool, Wake(queue_name=edited[0].queue_name))
+                    case RequeueAll(queue_name=queue_name):
+                        envelope.reply(await self._requeue_all(queue_name))
+                        hint(self._pool, Wake())
+                    case _:
+                        await self._store.ask(
+                            Remove(what=PurgeExpired()), timeout_s=STORE_TIMEOUT_S
+                        )
+            except StoreUnavailable as error:
+                envelope.fail(error)
+
+    async def _requeue_all(self, queue_name: str | None) -> int:
+        total = 0
+        while True:
+            change = RequeueDeadLetters(queue_name=queue_name, limit=REQUEUE_MAX)
+            edited = await self._store.ask(Edit(changes=[change]), timeout_s=STORE_TIMEOUT_S)
+            total += edited[0].count
+            if edited[0].count < REQUEUE_MAX:
+                return total

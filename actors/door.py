@@ -1,0 +1,135 @@
+"""The door: where the outside meets a running graph, and the first to close.
+
+It is the last child to start, so the facade finds everything up; and the first to stop, so
+while it drains, all the others still work: handlers that end may settle, and may enqueue.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from ..runtime import (
+    Actor,
+    ActorDied,
+    ActorStopped,
+    AskTimeout,
+    ChildSpec,
+    Context,
+    NoSuchActor,
+    Ref,
+    Restart,
+)
+from .errors import QueueNotRunning
+from .messages import (
+    DeadLetterMessage,
+    Drain,
+    PoolMessage,
+    QueueMessage,
+    StoreMessage,
+    WaiterMessage,
+)
+from .queue import QueueActor
+
+DRAIN_MARGIN_S = 5.0
+"""Beyond the grace: for cancelled handlers to clean up, and for the last exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The actors of a running graph that the facade speaks to."""
+
+    store: Ref[StoreMessage]
+    waiters: Ref[WaiterMessage]
+    dead_letters: Ref[DeadLetterMessage]
+    pool: Ref[PoolMessage]
+    context: Context
+    _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
+
+    async def queue(self, name: str) -> Ref[QueueMessage]:
+        """The actor of queue `name`, started if it is not up."""
+        ref = self._queues.get(name)
+        if ref is None:
+            ref = self._queues[name] = await self._start(name)
+        return ref
+
+    def forget(self, name: str) -> None:
+        """The queue's actor has stopped: it was idle, or its supervisor restarted."""
+        self._queues.pop(name, None)
+
+    async def _start(self, name: str) -> Ref[QueueMessage]:
+        # A child's name has no slash in it; a queue's may.
+        child = quote(name, safe=" ")
+        supervisor = self.context.lookup("./work/queues").path
+        try:
+            return self.context.lookup(f"./work/queues/{child}")
+        except NoSuchActor:
+            pass
+        spec = ChildSpec(
+            child,
+            lambda: QueueActor(name, store="../../store", pool="../pool"),
+            restart=Restart.TRANSIENT,
+        )
+        try:
+            return await self.context.start_child(spec, under=supervisor)
+        except ValueError:  # somebody else has just started it
+            return self.context.lookup(f"./work/queues/{child}")
+
+
+class Entrance:
+    """What the facade keeps: open while a graph's door is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._inside: Inside | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._inside is not None
+
+    @property
+    def inside(self) -> Inside:
+        """Raises `QueueNotRunning`."""
+        if self._inside is None:
+            raise QueueNotRunning(self._name)
+        return self._inside
+
+    def open(self, inside: Inside) -> None:
+        self._inside = inside
+
+    def close(self) -> None:
+        self._inside = None
+
+
+class Door(Actor[Any]):
+    """Opens the entrance when it starts; closes it and drains the pool when it stops."""
+
+    def __init__(self, entrance: Entrance, *, grace_s: float) -> None:
+        self._entrance = entrance
+        self._grace_s = grace_s
+
+    async def on_start(self) -> None:
+        lookup = self.context.lookup
+        self._inside = Inside(
+            store=lookup("./store"),
+            waiters=lookup("./waiters"),
+            dead_letters=lookup("./dead-letters"),
+            pool=lookup("./work/pool"),
+            context=self.context,
+        )
+        self._entrance.open(self._inside)
+
+    async def on_stop(self, reason: Exception | None) -> None:
+        self._entrance.close()
+        if not self._inside.pool.is_up:
+            return  # it crashed, and the tree is giving up: there is nothing to drain
+        try:
+            await self._inside.pool.ask(
+                Drain(grace_s=self._grace_s), timeout_s=self._grace_s + DRAIN_MARGIN_S
+            )
+        except (AskTimeout, ActorStopped, ActorDied):
+            # A handler that ignores its cancellation, or a store that does not answer: what
+            # was not settled is handed back by the pool's next incarnation.
+            self.context.log.warning("drain_incomplete", grace_s=self._grace_s)
+
+    async def receive(self, message: object) -> None:
+        raise TypeError(f"the door takes no messages, not {type(message).__name__}")

@@ -1,0 +1,118 @@
+"""The tree of a queue, as data: print it before it runs.
+
+oncue                    one_for_one
+├── store                the group commit
+├── waiters              whoever waits for a task to end
+├── dead-letters         new lives, and expiry
+├── work                 rest_for_one
+│   ├── pool             free workers, exchanges
+│   ├── workers          dynamic: run handlers
+│   └── queues           dynamic: one per queue that is written to
+└── door                 the facade's way in; drains when it closes
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..runtime import Actor, ChildSpec, Clock, Entropy, Strategy, SupervisorSpec
+from ..stores import Store
+from .backoff import RetryPolicy
+from .dead_letters import DeadLetterKeeper
+from .door import DRAIN_MARGIN_S, Door, Entrance
+from .executors import Executors
+from .handlers import Handlers
+from .pool import Pool
+from .store import StoreActor
+from .waiters import Waiters
+from .worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What outlives the actors, and is lent to them; and how they shall work.
+
+    `node` names this process to the store. Times are seconds.
+    """
+
+    store: Store
+    handlers: Handlers
+    entrance: Entrance
+    clock: Clock
+    entropy: Entropy
+    policy: RetryPolicy
+    node: str
+    queues: frozenset[str] | None
+    workers_max: int
+    threads_max: int
+    processes_max: int
+    shutdown_grace_s: float
+    poll_interval_s: float
+
+
+def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
+    """The `memory` adapter's tree."""
+    executors = Executors(
+        parts.clock, threads_max=parts.threads_max, processes_max=parts.processes_max
+    )
+    return SupervisorSpec(
+        name,
+        children=[
+            ChildSpec("store", lambda: StoreActor(parts.store), shutdown_s=30.0),
+            ChildSpec("waiters", lambda: Waiters(store="./store")),
+            ChildSpec(
+                "dead-letters", lambda: DeadLetterKeeper(store="./store", pool="./work/pool")
+            ),
+            SupervisorSpec(
+                "work",
+                strategy=Strategy.REST_FOR_ONE,
+                children=[
+                    ChildSpec("pool", lambda: _pool(parts)),
+                    SupervisorSpec(
+                        "workers",
+                        strategy=Strategy.DYNAMIC,
+                        # A worker crashes only with the runtime around it; each may once.
+                        intensity=parts.workers_max,
+                        children=[
+                            ChildSpec(str(n), _worker_factory(n, parts, executors), capacity=1)
+                            for n in range(parts.workers_max)
+                        ],
+                    ),
+                    SupervisorSpec("queues", strategy=Strategy.DYNAMIC),
+                ],
+            ),
+            ChildSpec(
+                "door",
+                lambda: Door(parts.entrance, grace_s=parts.shutdown_grace_s),
+                shutdown_s=parts.shutdown_grace_s + 2 * DRAIN_MARGIN_S,
+            ),
+        ],
+    )
+
+
+def _pool(parts: Parts) -> Pool:
+    return Pool(
+        node=parts.node,
+        store="../store",
+        waiters="../waiters",
+        handlers=parts.handlers,
+        queues=parts.queues,
+        policy=parts.policy,
+        entropy=parts.entropy,
+        poll_interval_s=parts.poll_interval_s,
+    )
+
+
+def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable[[], Actor[Any]]:
+    def make() -> Worker:
+        return Worker(
+            f"{parts.node}/{number}",
+            pool="../pool",
+            handlers=parts.handlers,
+            executors=executors,
+            policy=parts.policy,
+            clock=parts.clock,
+            entropy=parts.entropy,
+        )
+
+    return make

@@ -1,0 +1,175 @@
+"""Handlers: what runs for a task type, and the registry that finds it.
+
+    @task_handler("send")
+    async def send(mail: Mail) -> None: ...
+
+The parameter's annotation says what the function gets: `TaskData`, or nothing at all, is
+the whole task; anything else is a type that pydantic validates the payload into.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeAlias, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..stores import TaskData, TaskResult
+
+ExecutorKind: TypeAlias = Literal["async", "thread", "process"]
+EXECUTORS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
+
+
+class TaskHandler(ABC):
+    """A handler with state of its own, or with hooks. A function needs `task_handler` only.
+
+    One instance serves all tasks of its type, several at a time.
+    """
+
+    @abstractmethod
+    async def handle(self, task: TaskData) -> Any:
+        """Run the task. May run more than once for one task: delivery is at least once.
+
+        A plain value completes the task with that result, which must be JSON. Raising, or
+        returning a `TaskResult` with status FAILED, is a failure: it is retried until the
+        task's `max_retries` are used up. At the task's `timeout`, and when it is cancelled,
+        this is cancelled.
+        """
+
+    async def on_success(self, task: TaskData, result: TaskResult) -> None:  # noqa: B027
+        """Called when `handle` succeeded, before that is recorded. Errors are only logged."""
+
+    async def on_failure(self, task: TaskData, error: Exception) -> bool:
+        """Called when `handle` failed or timed out; False: do not retry. Errors are only logged."""
+        return True
+
+
+class PayloadError(ValueError):
+    """The payload does not fit the handler's type: a dead letter at once.
+
+    Its sentence lists the fields; `__cause__` is pydantic's error.
+    """
+
+    def __init__(self, task_type: str, cause: ValidationError) -> None:
+        fields = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc']) or 'payload'}: {error['msg']}"
+            for error in cause.errors(include_url=False)
+        )
+        super().__init__(f"payload of {task_type!r} does not fit its handler: {fields}")
+        self.task_type = task_type
+        self.__cause__ = cause
+
+
+class FunctionHandler(TaskHandler):
+    """A function as a handler. Calling it calls the function."""
+
+    def __init__(
+        self, task_type: str, function: Callable[..., Any], executor: ExecutorKind | None = None
+    ) -> None:
+        self.task_type = task_type
+        self.function = function
+        self.executor: ExecutorKind = self._check_executor(executor)
+        self._adapter = self._payload_adapter()
+        self.__doc__ = function.__doc__
+
+    def argument(self, task: TaskData) -> Any:
+        """What to call the function with. Raises `PayloadError`."""
+        if self._adapter is None:
+            return task
+        try:
+            return self._adapter.validate_python(task.payload)
+        except ValidationError as error:
+            raise PayloadError(self.task_type, error) from error
+
+    async def handle(self, task: TaskData) -> Any:
+        """Run the function where it is: in the event loop, whatever its executor."""
+        value = self.function(self.argument(task))
+        return await value if inspect.isawaitable(value) else value
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<task_handler {self.task_type!r} {self._name} ({self.executor})>"
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__qualname__", repr(self.function))
+
+    def _check_executor(self, executor: ExecutorKind | None) -> ExecutorKind:
+        is_async = inspect.iscoroutinefunction(self.function)
+        if executor is None:
+            executor = "async" if is_async else "thread"
+        if executor not in EXECUTORS:
+            raise ValueError(
+                f"executor of {self._name} must be one of {', '.join(EXECUTORS)}, not {executor!r}"
+            )
+        if is_async and executor != "async":
+            raise ValueError(
+                f"{self._name} is async and runs in the event loop: executor={executor!r} needs a "
+                "plain function"
+            )
+        return executor
+
+    def _payload_adapter(self) -> TypeAdapter[Any] | None:
+        parameters = list(inspect.signature(self.function).parameters.values())
+        if not parameters:
+            raise TypeError(
+                f"{self._name} takes no parameter; a handler takes the task or its payload"
+            )
+        first = parameters[0]
+        if first.annotation is inspect.Parameter.empty:
+            return None
+        annotation = get_type_hints(self.function, include_extras=True)[first.name]
+        return None if annotation is TaskData else TypeAdapter(annotation)
+
+
+def task_handler(
+    task_type: str, executor: ExecutorKind | None = None
+) -> Callable[[Callable[..., Any]], FunctionHandler]:
+    """Turn a function into the handler of `task_type`.
+
+    `executor`: "async" (in the event loop), "thread", or "process" (a function that can be
+    pickled, so: of a module). By default an async function runs in the event loop and a
+    plain one in a thread. A timed-out or cancelled process is killed; a thread cannot be,
+    it is abandoned and its result refused.
+    """
+
+    def decorate(function: Callable[..., Any]) -> FunctionHandler:
+        return FunctionHandler(task_type, function, executor)
+
+    return decorate
+
+
+class Handlers:
+    """Which handler a task type has here. `task_types` goes into every claim."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, TaskHandler] = {}
+        self.task_types: frozenset[str] = frozenset()
+
+    def register(self, task_type: str, handler: TaskHandler | Callable[..., Any]) -> None:
+        """Set the handler of `task_type`, in place of any it has."""
+        if not task_type:
+            raise ValueError("task_type must not be empty")
+        if not isinstance(handler, TaskHandler):
+            if not callable(handler):
+                raise TypeError(
+                    f"handler of {task_type!r} must be a TaskHandler or a function, "
+                    f"not {type(handler).__name__}"
+                )
+            handler = FunctionHandler(task_type, handler)
+        self._handlers[task_type] = handler
+        self.task_types = frozenset(self._handlers)
+
+    def unregister(self, task_type: str) -> bool:
+        """Forget it; False when there is none. What runs, runs on."""
+        known = self._handlers.pop(task_type, None) is not None
+        self.task_types = frozenset(self._handlers)
+        return known
+
+    def get(self, task_type: str) -> TaskHandler | None:
+        return self._handlers.get(task_type)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._handlers))

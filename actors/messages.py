@@ -1,0 +1,224 @@
+"""What the actors of a queue say to each other.
+
+Asks point one way (door to queue to store; pool to store); whatever goes back up is a tell.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from ..runtime import ActorStopped, MailboxFull, Ref, Request
+from ..stores import (
+    AddOutcome,
+    Change,
+    Claims,
+    Counts,
+    Edited,
+    Exchanged,
+    Purge,
+    Query,
+    Settlement,
+    TaskRow,
+    TaskView,
+)
+from .attempt import Attempt
+from .tally import Tally
+
+M = TypeVar("M")
+
+STORE_TIMEOUT_S = 60.0
+"""For every ask of the store: longer than any store waits for its own lock (SQLite: 30 s)."""
+
+# -- to the store ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Request[Sequence[AddOutcome]]):
+    """Store these rows; one outcome each, in order, once they are committed."""
+
+    rows: Sequence[TaskRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange(Request[Exchanged]):
+    """Settlements out, claims in, in one transaction."""
+
+    settlements: Sequence[Settlement]
+    claims: Claims | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Request[Sequence[Edited]]):
+    """Change tasks or queues; one outcome each, in order."""
+
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find(Request[Sequence[TaskView]]):
+    """Look at tasks."""
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count(Request[Counts]):
+    """The figures of one queue, or of all."""
+
+    queue_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQueues(Request[Sequence[str]]):
+    """The names of the queues that hold something or are paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove(Request[int]):
+    """Remove tasks for good; how many."""
+
+    what: Purge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join(Request[int]):
+    """A new incarnation of `node`, which first hands back what its older ones held."""
+
+    node: str
+
+
+StoreMessage = Add | Exchange | Edit | Find | Count | ListQueues | Remove | Join
+
+# -- to a queue -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue(Request[Sequence[AddOutcome]]):
+    """Admit and store these tasks, all of this queue; one outcome each, in order."""
+
+    rows: Sequence[TaskRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookIdle:
+    """Has the queue been idle since the last time?"""
+
+
+QueueMessage = Enqueue | LookIdle
+
+# -- to the pool ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A worker is up and has nothing in hand. From a new incarnation: what it had is lost."""
+
+    worker: Ref[Attempt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A worker's attempt is over; `settlement` is None when there is nothing to settle."""
+
+    worker: Ref[Attempt]
+    attempt: Attempt
+    settlement: Settlement | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """A hint: this queue, or (None) any queue, may have something ready. May be lost."""
+
+    queue_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAttempt:
+    """Stop running this task: its lease is void."""
+
+    task_id: UUID
+    lease: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain(Request[None]):
+    """Claim no more; answered when all attempts are over and settled.
+
+    After `grace_s` those still running are cancelled and handed back.
+    """
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraceOver:
+    """The grace of a drain has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAround:
+    """Time to ask the store what is ready: an alarm, or the poll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTally(Request[Tally]):
+    """What the pool has done so far, and what it is doing."""
+
+
+PoolMessage = Ready | Finished | Wake | CancelAttempt | Drain | GraceOver | LookAround | GetTally
+
+# -- to the waiters -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor(Request[TaskView]):
+    """Answered with the task's view once it has ended; fails with `UnknownTask`."""
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A hint: these tasks may have ended."""
+
+    task_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Time to forget those who wait no more."""
+
+
+WaiterMessage = WaitFor | Ended | Sweep
+
+# -- to the dead letters ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeue(Request[bool]):
+    """Give this dead letter a new life."""
+
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequeueAll(Request[int]):
+    """Give the dead letters of one queue, or of all, a new life; how many."""
+
+    queue_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expire:
+    """Time to prune what is past its time to live."""
+
+
+DeadLetterMessage = Requeue | RequeueAll | Expire
+
+
+def hint(ref: Ref[M], message: M) -> None:
+    """Tell, if it can be told: for messages that may be lost."""
+    with suppress(MailboxFull, ActorStopped):
+        ref.tell_nowait(message)

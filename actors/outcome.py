@@ -1,0 +1,45 @@
+"""How one attempt at a task ended, as its worker saw it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Stop(Enum):
+    """Why an attempt was cancelled."""
+
+    CANCELLED = "cancelled"
+    """Somebody cancelled the task: its lease is void already, there is nothing to settle."""
+    DRAINED = "drained"
+    """The worker's process stops: the attempt is handed back and does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The handler returned; `result` is the value as JSON."""
+
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """The handler failed. `retry` False: trying again is known to be useless."""
+
+    error: str
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """The attempt took longer than the task's `timeout`, in seconds."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The attempt was cancelled from outside."""
+
+    why: Stop
+
+
+Outcome = Returned | Raised | TimedOut | Stopped

@@ -1,0 +1,256 @@
+"""The pool: one per process. It knows the free workers, and exchanges with the store.
+
+One exchange carries what ended out and claims for the free workers in, over all queues that
+may have something ready. A settlement never waits for a claim. Hints (`Wake`) say where to
+look; a hint may be lost, so it also looks by itself: when the next delayed task is due, and
+every `poll_interval_s`.
+
+It starts by taking a new incarnation from the store, which hands back whatever an earlier
+one held: a pool that died between claim and start loses nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
+from ..stores import (
+    Back,
+    Cancelled,
+    Claim,
+    ClaimedTask,
+    Claims,
+    Dead,
+    Done,
+    Exchanged,
+    Settlement,
+    StoreUnavailable,
+    first_lease,
+)
+from .attempt import Attempt
+from .backoff import RetryPolicy
+from .decide import decide
+from .handlers import Handlers
+from .messages import (
+    STORE_TIMEOUT_S,
+    CancelAttempt,
+    Drain,
+    Ended,
+    Exchange,
+    Finished,
+    GetTally,
+    GraceOver,
+    Join,
+    LookAround,
+    PoolMessage,
+    Ready,
+    StoreMessage,
+    WaiterMessage,
+    Wake,
+    hint,
+)
+from .outcome import Raised, Stop
+from .tally import Tally
+
+RECONNECT_S = 1.0
+"""How long to wait before a settlement that the store could not take is offered again."""
+
+
+class Pool(Actor[PoolMessage]):
+    """Claims by free slots, round-robin over queues, for the task types handled here."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        store: str,
+        waiters: str,
+        handlers: Handlers,
+        queues: frozenset[str] | None,
+        policy: RetryPolicy,
+        entropy: Entropy,
+        poll_interval_s: float,
+    ) -> None:
+        self._node = node
+        self._paths = store, waiters
+        self._handlers = handlers
+        self._only = queues
+        self._policy = policy
+        self._entropy = entropy
+        self._poll_interval_s = poll_interval_s
+        self._tally = Tally()
+        self._free: list[Ref[Attempt]] = []
+        self._busy: dict[Ref[Attempt], Attempt] = {}
+        self._settled: list[Settlement] = []
+        self._known: frozenset[str] = frozenset()
+        self._hints: dict[str, None] = {}  # queues that may have something ready, next first
+        self._looking = True
+        self._next_lease = 0
+        self._drain: Envelope | None = None
+
+    async def on_start(self) -> None:
+        store, waiters = self._paths
+        self._store: Ref[StoreMessage] = self.context.lookup(store)
+        self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
+        incarnation = await self._store.ask(Join(node=self._node), timeout_s=STORE_TIMEOUT_S)
+        self._next_lease = first_lease(incarnation)
+        self.context.timers.every("poll", self._poll_interval_s, LookAround())
+
+    async def on_stop(self, reason: Exception | None) -> None:
+        # Their leases are for the next incarnation to hand back.
+        for attempt in self._busy.values():
+            attempt.stop(Stop.DRAINED)
+
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            self._take(envelope)
+        await self._exchange()
+        if self._drain is not None and not self._busy and not self._settled:
+            self._drain.reply()
+
+    def _take(self, envelope: Envelope) -> None:
+        match envelope.message:
+            case Finished(worker=worker, attempt=attempt, settlement=settlement):
+                if self._busy.get(worker) is attempt:
+                    del self._busy[worker]
+                    self._free.append(worker)
+                # Otherwise an earlier pool sent it there; the fence judges its settlement.
+                if settlement is not None:
+                    self._settled.append(settlement)
+            case LookAround():
+                self._looking = True
+            case Wake(queue_name=name):
+                if name is None:
+                    self._looking = True
+                else:
+                    self._hint(name)
+            case Ready(worker=worker):
+                self._on_ready(worker)
+            case CancelAttempt(task_id=task_id, lease=lease):
+                self._cancel(task_id, lease)
+            case Drain(grace_s=grace_s):
+                self._drain = envelope
+                self.context.timers.after("grace", grace_s, GraceOver())
+            case GraceOver():
+                for attempt in self._busy.values():
+                    attempt.stop(Stop.DRAINED)
+            case GetTally():
+                tally = self._tally
+                tally.running, tally.idle = len(self._busy), len(self._free)
+                envelope.reply(replace(tally))
+            case other:
+                raise TypeError(f"the pool takes no {type(other).__name__}")
+
+    def _on_ready(self, worker: Ref[Attempt]) -> None:
+        lost = self._busy.pop(worker, None)
+        if lost is not None:
+            # The worker died with it. That counts as an attempt, so that a task that kills
+            # workers comes to an end.
+            settlement = decide(
+                lost.claimed,
+                Raised(error="its worker died"),
+                policy=self._policy,
+                random=self._entropy.random(),
+                execution_s=0.0,
+                worker_id=worker.path,
+            )
+            assert settlement is not None
+            self._settled.append(settlement)
+        if worker not in self._free:
+            self._free.append(worker)
+
+    def _cancel(self, task_id: UUID, lease: int) -> None:
+        for attempt in self._busy.values():
+            claimed = attempt.claimed
+            if claimed.lease == lease and claimed.row.task_id == task_id:
+                attempt.stop(Stop.CANCELLED)
+
+    # -- the exchange -------------------------------------------------------------------
+
+    async def _exchange(self) -> None:
+        """Until nothing is left to settle, and either no worker is free or no queue is ready."""
+        while True:
+            claims = self._claims()
+            if claims is None and not self._settled and not self._looking:
+                return
+            settled, self._settled = self._settled, []
+            self._looking = False
+            try:
+                answer = await self._store.ask(
+                    Exchange(settlements=settled, claims=claims), timeout_s=STORE_TIMEOUT_S
+                )
+            except StoreUnavailable:
+                self._settled = settled + self._settled
+                self.context.timers.after("reconnect", RECONNECT_S, LookAround())
+                return
+            self._record(settled, answer.refused)
+            self._assign(answer.claimed)
+            self._learn(answer, claims)
+
+    def _claims(self) -> Claims | None:
+        task_types = self._handlers.task_types
+        if self._looking:
+            for name in self._known:
+                self._hint(name)
+        if not self._free or not self._hints or not task_types or self._drain is not None:
+            return None
+        free = len(self._free)
+        names = list(self._hints)[:free]
+        share, extra = divmod(free, len(names))
+        queues: list[Claim] = []
+        for place, name in enumerate(names):
+            queues.append(Claim(queue_name=name, limit=share + (place < extra)))
+            # To the back of the line, which makes it round-robin.
+            del self._hints[name]
+            self._hints[name] = None
+        return Claims(
+            node=self._node, first_lease=self._next_lease, task_types=task_types, queues=queues
+        )
+
+    def _record(self, settled: Sequence[Settlement], refused: Sequence[Settlement]) -> None:
+        if not settled:
+            return
+        too_late = {settlement.lease for settlement in refused}
+        self._tally.refused += len(too_late)
+        ended: list[UUID] = []
+        for settlement in settled:
+            if settlement.lease in too_late:
+                continue
+            self._tally.count(settlement)
+            if isinstance(settlement, (Done, Dead, Cancelled)):
+                ended.append(settlement.task_id)
+        if ended:
+            hint(self._waiters, Ended(task_ids=ended))
+
+    def _assign(self, claimed: Sequence[ClaimedTask]) -> None:
+        self._next_lease += len(claimed)
+        for task in claimed:
+            worker = self._free.pop()
+            attempt = Attempt(task)
+            try:
+                worker.tell_nowait(attempt)
+            except (ActorStopped, MailboxFull):
+                self._settled.append(Back(task_id=task.row.task_id, lease=task.lease))
+            else:
+                self._busy[worker] = attempt
+
+    def _learn(self, answer: Exchanged, claims: Claims | None) -> None:
+        """Where to look next, and when."""
+        for claim in claims.queues if claims is not None else ():
+            if claim.queue_name not in answer.more:
+                self._hints.pop(claim.queue_name, None)
+        known = frozenset(answer.queues)
+        for name in known - self._known:
+            self._hint(name)
+        self._known = known
+        self._set_alarm(answer.next_due_s)
+
+    def _hint(self, name: str) -> None:
+        if self._only is None or name in self._only:
+            self._hints.setdefault(name)
+
+    def _set_alarm(self, next_due_s: float | None) -> None:
+        """Look around when the next delayed task is due; the poll covers what is far."""
+        if next_due_s is None or next_due_s >= self._poll_interval_s:
+            return
+        self.context.timers.after("due", next_due_s, LookAround())

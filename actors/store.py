@@ -1,0 +1,93 @@
+"""The store's actor: its mailbox, batched, is the next transaction (group commit).
+
+While one call to the store runs, requests pile up; the next call takes them all. Each asker
+is answered only after the store has answered, and one bad row fails its own asker alone.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from ..runtime import Actor, Envelope
+from ..stores import Store, StoreUnavailable
+from .messages import (
+    Add,
+    Count,
+    Edit,
+    Exchange,
+    Find,
+    Join,
+    ListQueues,
+    Remove,
+    StoreMessage,
+)
+
+T = TypeVar("T")
+
+
+class StoreActor(Actor[StoreMessage]):
+    """Serves one `Store`, which it borrows: the rows outlive a crash of this actor."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def on_start(self) -> None:
+        await self._store.open()
+
+    async def on_stop(self, reason: Exception | None) -> None:
+        await self._store.close()
+
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        adds = [(e, e.message.rows) for e in batch if isinstance(e.message, Add)]
+        edits = [(e, e.message.changes) for e in batch if isinstance(e.message, Edit)]
+        # What producers brought is stored before the pool looks for work.
+        if adds:
+            await grouped(self._store.add, adds)
+        if edits:
+            await grouped(self._store.edit, edits)
+        for envelope in batch:
+            if not isinstance(envelope.message, (Add, Edit)):
+                await self._serve(envelope)
+
+    async def _serve(self, envelope: Envelope) -> None:
+        try:
+            envelope.reply(await self._call(envelope.message))
+        except StoreUnavailable as error:
+            envelope.fail(error)
+
+    async def _call(self, message: object) -> object:
+        store = self._store
+        match message:
+            case Exchange(settlements=settlements, claims=claims):
+                return await store.exchange(settlements, claims)
+            case Find(query=query):
+                return await store.find(query)
+            case Count(queue_name=queue_name):
+                return await store.count(queue_name)
+            case ListQueues():
+                return await store.queues()
+            case Remove(what=what):
+                return await store.purge(what)
+            case Join(node=node):
+                incarnation = await store.join(node)
+                await store.hand_back(node, incarnation)
+                return incarnation
+            case _:
+                raise TypeError(f"the store's actor takes no {type(message).__name__}")
+
+
+async def grouped(
+    call: Callable[[Sequence[T]], Awaitable[Sequence[object]]],
+    requests: Sequence[tuple[Envelope, Sequence[T]]],
+) -> None:
+    """One call for all requests; each is answered with the outcomes of its own items."""
+    items = requests[0][1] if len(requests) == 1 else [i for _, part in requests for i in part]
+    try:
+        outcomes = await call(items)
+    except StoreUnavailable as error:
+        for envelope, _ in requests:
+            envelope.fail(error)
+        return
+    start = 0
+    for envelope, part in requests:
+        envelope.reply(outcomes[start : start + len(part)])
+        start += len(part)

@@ -1,0 +1,88 @@
+"""The `memory` adapter: in-process, fastest; nothing survives the process."""
+
+import os
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oncue.actors import Parts, RetryPolicy, memory_graph
+from oncue.actors.door import DRAIN_MARGIN_S
+from oncue.adapters.base import QueueBase
+from oncue.runtime import Clock, Entropy, SeededEntropy, SupervisorSpec, SystemClock
+from oncue.stores import CallableStoreClock
+from oncue.stores.memory import MemoryStore
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class MemorySettings(BaseModel):
+    """What can be set on the memory queue. Times are seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_workers: Count = 10
+    """Handlers that run at once in this process, over all queues."""
+    queues: frozenset[str] | None = None
+    """Which queues are worked here; None: all."""
+    thread_pool_max_workers: Count = 20
+    process_pool_max_workers: Count = 4
+    retry_exponential_base: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    retry_delay_max: Seconds = 3600.0
+    result_cache_limit: Annotated[int, Field(ge=0)] = 1000
+    result_ttl: Seconds = 86_400.0
+    dead_letter_ttl: Seconds = 7 * 86_400.0
+    shutdown_grace: Seconds = 30.0
+    poll_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+
+class MemoryQueue(QueueBase):
+    """A queue in this process's memory. What waits is kept between two runs of one object."""
+
+    def __init__(
+        self,
+        settings: MemorySettings | None = None,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        super().__init__("memory", clock=clock or SystemClock(), entropy=entropy or SeededEntropy())
+        self.settings = settings or MemorySettings()
+        self._store = MemoryStore(
+            clock=CallableStoreClock(self._clock.now),
+            result_ttl_s=self.settings.result_ttl,
+            dead_letter_ttl_s=self.settings.dead_letter_ttl,
+            result_cache_limit=self.settings.result_cache_limit,
+        )
+
+    def child_spec(self) -> SupervisorSpec:
+        settings = self.settings
+        return memory_graph(
+            self.name,
+            Parts(
+                store=self._store,
+                handlers=self._handlers,
+                entrance=self._entrance,
+                clock=self._clock,
+                entropy=self._entropy,
+                policy=RetryPolicy(
+                    base=settings.retry_exponential_base, delay_s_max=settings.retry_delay_max
+                ),
+                node=f"memory-{os.getpid()}",
+                queues=settings.queues,
+                workers_max=settings.max_workers,
+                threads_max=settings.thread_pool_max_workers,
+                processes_max=settings.process_pool_max_workers,
+                shutdown_grace_s=settings.shutdown_grace,
+                poll_interval_s=settings.poll_interval,
+            ),
+        )
+
+    @property
+    def _stop_s(self) -> float:
+        return self.settings.shutdown_grace + 4 * DRAIN_MARGIN_S
+
+
+def open_memory_queue(**settings: Any) -> MemoryQueue:
+    """A memory queue that is not running yet. Raises ValueError naming a wrong setting."""
+    return MemoryQueue(MemorySettings.model_validate(settings))
