@@ -1,7 +1,6 @@
 """One attempt at one task, from handler to outcome. No error of a handler leaves it."""
 
 from math import inf
-from traceback import format_exception_only
 from typing import Any
 
 from ..runtime import Clock
@@ -66,7 +65,7 @@ class ResultError(ValueError):
 
 async def _run(handler: TaskHandler, task: TaskData, executors: Executors) -> Any:
     if isinstance(handler, FunctionHandler):
-        return await executors.run(handler.executor, handler.function, handler.argument(task))
+        return await executors.run(handler, handler.argument(task))
     return await handler.handle(task)
 
 
@@ -105,4 +104,12 @@ async def _ask_on_failure(handler: TaskHandler, task: TaskData, error: Exception
 
 
 def _raised(error: Exception, *, retry: bool) -> Raised:
-    return Raised(error=clip_error("".join(format_exception_only(error)).strip()), retry=retry)
+    return Raised(error=clip_error(describe(error)), retry=retry)
+
+
+def describe(error: BaseException) -> str:
+    """`Type: message`, and in brackets what a group holds; the traceback is for the log."""
+    text = f"{type(error).__qualname__}: {error}"
+    if isinstance(error, BaseExceptionGroup):
+        text += f" [{'; '.join(describe(inner) for inner in error.exceptions)}]"
+    return text

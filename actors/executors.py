@@ -1,13 +1,15 @@
 """Where a function runs: in the event loop, in a worker thread, or in a worker process."""
 
 import inspect
-from collections.abc import Callable
+import signal
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, assert_never
 
 from anyio import CapacityLimiter, to_process, to_thread
 
 from ..runtime import Clock
-from .handlers import ExecutorKind
+from .handlers import FunctionHandler
 
 
 class Executors:
@@ -18,13 +20,14 @@ class Executors:
         self._threads = CapacityLimiter(threads_max)
         self._processes = CapacityLimiter(processes_max)
 
-    async def run(self, kind: ExecutorKind, function: Callable[..., Any], argument: Any) -> Any:
-        """Call `function(argument)`.
+    async def run(self, handler: FunctionHandler, argument: Any) -> Any:
+        """Call the handler's function with `argument`, where it asked to run.
 
         Cancelled, the event loop's task is cancelled, the process is killed, and the thread
         is abandoned: it runs on, holding its place, and its result is dropped.
         """
-        match kind:
+        function = handler.function
+        match handler.executor:
             case "async":
                 value = function(argument)
                 return await value if inspect.isawaitable(value) else value
@@ -34,9 +37,31 @@ class Executors:
                         function, argument, abandon_on_cancel=True, limiter=self._threads
                     )
             case "process":
+                # By name: the module's attribute may be the handler that wraps the function,
+                # which pickle would take for a different object.
+                place = function.__module__, function.__qualname__
                 with self._clock.hold():
                     return await to_process.run_sync(
-                        function, argument, cancellable=True, limiter=self._processes
+                        _in_process, *place, argument, cancellable=True, limiter=self._processes
                     )
             case _:
-                assert_never(kind)
+                assert_never(handler.executor)
+
+
+class ProcessAborted(Exception):
+    """The function left its process by `sys.exit` or the like. It counts as a failure."""
+
+
+def _in_process(module: str, qualname: str, argument: Any) -> Any:
+    """Runs in the worker process."""
+    # A terminal sends Ctrl-C to the whole process group. When to stop is the parent's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    found = attrgetter(qualname)(import_module(module))
+    function = found.function if isinstance(found, FunctionHandler) else found
+    try:
+        return function(argument)
+    except Exception:
+        raise
+    except BaseException as error:
+        # It would be raised anew in the parent, whose end it means to be.
+        raise ProcessAborted(f"{type(error).__name__}: {error}") from None

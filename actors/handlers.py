@@ -104,6 +104,11 @@ class FunctionHandler(TaskHandler):
             raise ValueError(
                 f"executor of {self._name} must be one of {', '.join(EXECUTORS)}, not {executor!r}"
             )
+        if executor == "process" and "<" in self._name:
+            raise ValueError(
+                f"{self._name} cannot be found by name in another process: executor='process' "
+                "needs a function of a module"
+            )
         if is_async and executor != "async":
             raise ValueError(
                 f"{self._name} is async and runs in the event loop: executor={executor!r} needs a "

@@ -1,0 +1,5 @@
+"""`python -m oncue` is the `oncue` command."""
+
+from oncue.cli import main
+
+main()

@@ -1,0 +1,55 @@
+"""The `oncue` command."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="oncue",
+    help="An actor-model task runtime: supervised queues on asyncio and trio.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Backend(StrEnum):
+    """The event loop to run on."""
+
+    asyncio = "asyncio"
+    trio = "trio"
+
+
+@app.callback()
+def oncue() -> None:
+    """One command, several subcommands."""
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="Every regular file below it becomes a task. Default: Python's standard library.",
+        ),
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="The event loop.")] = Backend.asyncio,
+    workers: Annotated[int, typer.Option(min=1, help="Handlers that run at once.")] = 8,
+) -> None:
+    """Hash, count and parse every file of a folder, through a supervised queue.
+
+    Files that cannot be read or parsed are retried, and end as dead letters. Ctrl-C drains,
+    and exits with 130.
+    """
+    # Imported here: `oncue --help` need not load a queue.
+    from oncue.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(directory, backend=backend.value, workers=workers))
+
+
+def main() -> None:
+    """The entry point."""
+    app()
