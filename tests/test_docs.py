@@ -1,0 +1,99 @@
+"""Every Python block of README.md and docs/ runs, and the site builds without a warning.
+
+The blocks of a page share one namespace, in order, as a reader would type them. sybil finds
+them; a page is one test, because a later block needs the earlier ones.
+"""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+from tests.trees import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+SYBIL = Sybil([PythonCodeBlockParser(), SkipParser()])
+
+
+def run_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the blocks of a page; returns how many there were."""
+    # As the main program, so that `if __name__ == "__main__":` runs and pydantic finds names.
+    main = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    document = SYBIL.parse(page)
+    document.namespace = vars(main)
+    examples = list(document.examples())
+    for example in examples:
+        example.evaluate()
+    return len(examples)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_blocks_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_page(page, monkeypatch)
+
+
+@pytest.mark.skipif(not find_spec("sphinx"), reason="belongs to the docs group")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-qW", "--keep-going", "docs", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "index.html").is_file()
+
+
+PAGE = """\
+# A page
+
+```python
+from dataclasses import dataclass
+
+@dataclass
+class Point:
+    x: "int"
+```
+
+```console
+$ this is not run
+```
+
+<!-- skip: next -->
+```python
+nor_is_this
+```
+
+```python
+assert Point(1).x == {x}
+if __name__ == "__main__":
+    print("main ran")
+```
+"""
+
+
+def test_the_blocks_share_a_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.format(x=1))
+    run_page(page, monkeypatch)
+    assert capsys.readouterr().out == "main ran\n"
+
+
+def test_a_block_that_is_wrong_fails_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.format(x=2))
+    with pytest.raises(AssertionError) as failure:
+        run_page(page, monkeypatch)
+    last = failure.traceback[-1]
+    assert last.path == page
+    assert page.read_text().splitlines()[last.lineno].startswith("assert Point")
