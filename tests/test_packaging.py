@@ -13,6 +13,8 @@ import pytest
 from tests.house import PARTS
 from tests.trees import ROOT, copy_tree
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """\
 import importlib, importlib.util, json, pkgutil
 import oncue

@@ -7,6 +7,8 @@ import pytest
 from tests.faults.planting import BadPlant, Plant, complaints, read_plant
 from tests.trees import copy_tree
 
+pytestmark = pytest.mark.slow
+
 PLANTED = sorted(Path(__file__).parent.glob("planted/*.diff"))
 
 

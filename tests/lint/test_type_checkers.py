@@ -15,6 +15,8 @@ import pytest
 from tests.house import PARTS
 from tests.trees import copy_tree
 
+pytestmark = pytest.mark.slow
+
 PLANTED = {f"oncue/{part}/_planted.py" for part in PARTS}
 
 
