@@ -1,4 +1,4 @@
-"""Every Python block of README.md and docs/ runs.
+"""Every Python block of README.md, CONTRIBUTING.md and docs/ runs.
 
 The blocks of a page share one namespace, in order, as a reader would type them. sybil finds
 them; a page is one test, because a later block needs the earlier ones.
@@ -14,7 +14,7 @@ from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
 from tests.trees import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 SYBIL = Sybil([PythonCodeBlockParser(), SkipParser()])
 
