@@ -15,7 +15,6 @@ class Counter(Actor[Add | Get]):
 
 from __future__ import annotations
 
-from functools import cached_property
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
@@ -80,9 +79,13 @@ class Actor(Generic[M_contra]):
 class Context:
     """An actor's view of the tree, made anew for each incarnation."""
 
+    __slots__ = ("_cell", "_log", "_root", "_timers", "generation", "ref")
+
     def __init__(self, cell: Cell, root: Cell) -> None:
         self._cell = cell
         self._root = root
+        self._timers: NamedTimers | None = None
+        self._log: FilteringBoundLogger | None = None
         self.ref: Ref[Any] = Ref(cell)
         self.generation = cell.generation
 
@@ -90,21 +93,25 @@ class Context:
     def path(self) -> str:
         return self._cell.path
 
-    @cached_property
+    @property
     def timers(self) -> NamedTimers:
         """Messages to this actor, later."""
-        return NamedTimers(self._cell)
+        if self._timers is None:
+            self._timers = NamedTimers(self._cell)
+        return self._timers
 
-    @cached_property
+    @property
     def log(self) -> FilteringBoundLogger:
         """A structlog logger with `actor` and `generation` bound."""
-        # Imported here: structlog costs 0.2 s at import.
-        import structlog
+        if self._log is None:
+            # Imported here: structlog costs 0.2 s at import.
+            import structlog
 
-        logger: FilteringBoundLogger = structlog.get_logger(
-            actor=self.path, generation=self.generation
-        )
-        return logger
+            log: FilteringBoundLogger = structlog.get_logger(
+                actor=self.path, generation=self.generation
+            )
+            self._log = log
+        return self._log
 
     def stop(self) -> None:
         """End this incarnation normally, after the message in hand.

@@ -136,6 +136,7 @@ class Cell:
         "restarts",
         "scope",
         "spec",
+        "started",
         "state",
         "stop_requested",
         "timers",
@@ -162,6 +163,7 @@ class Cell:
         self.restarts = 0
         self.failures_in_row = 0
         self.up_since = 0.0
+        self.started = False
         self.due: float | None = None  # when its supervisor (re)starts it
         self.last_crash: Exception | None = None
         self.stop_requested = False
@@ -176,6 +178,11 @@ class Cell:
         """An incarnation exists; its task has not ended."""
         return self.scope is not None
 
+    @property
+    def killed(self) -> bool:
+        """The living incarnation's scope has been cancelled."""
+        return self.scope is not None and self.scope.cancel_called
+
     def begin(self, scope: CancelScope) -> None:
         """A new incarnation is about to be spawned, to live in `scope`."""
         if self.generation:
@@ -186,6 +193,24 @@ class Cell:
         self.due = None
         self.ended = None
         self.scope = scope
+        if self.mailbox is not None:
+            self.mailbox.idle = False  # the last life may have ended while it waited
+
+    def up(self) -> None:
+        """The living incarnation's on_start has returned."""
+        self.state = State.STOPPING if self.stop_requested else State.RUNNING
+        self.up_since = self.core.clock.monotonic()
+        self.started = True
+
+    def end(self, error: Exception | None) -> bool:
+        """The incarnation is over; whether it had been up."""
+        self.scope = None
+        self.coro = None
+        self.state = State.DOWN
+        if error is not None:
+            self.last_crash = error
+        started, self.started = self.started, False
+        return started
 
     def request_stop(self) -> None:
         """Ask the living incarnation to end after the message in hand."""

@@ -10,32 +10,36 @@ killed is told from the scope, never from the type of an exception.
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any, TypeAlias
 
-from anyio import WouldBlock, get_current_task, move_on_after
+from anyio import WouldBlock, move_on_after
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ._actor import Actor, Context
 from ._cell import Cause, Cell, Exited, Signal, Started, State
 from ._envelope import Envelope
-from ._mailbox import EMPTY, STEPS_PER_YIELD, WAKE, Mailbox, bare
+from ._mailbox import EMPTY, NONE_LEFT, STEPS_PER_YIELD, WAKE, Mailbox, bare
 from ._spec import ChildSpec
 from ._trace import enter_trace
 
-Body: TypeAlias = Callable[[Cell, Callable[[], None]], Awaitable[Exception | None]]
-"""What an incarnation does; it calls the function it is given once it is up.
-
-It returns the error that ended it, or None.
-"""
+Report: TypeAlias = Callable[[Signal], None]
+"""How a supervisor hears of its children."""
+Body: TypeAlias = Callable[[Cell, Report], Awaitable[Exception | None]]
+"""What an incarnation does: reports `Started` once it is up, returns the error that ended it."""
 
 
 def enter_group(group: TaskGroup, cell: Cell, body: Body, report: Callable[[Signal], None]) -> None:
     """Start the incarnation that `cell.begin` announced, in the system's clean context."""
-    cell.core.context.run(lambda: group.start_soon(_live, cell, body, report, name=cell.path))
+    cell.core.context.run(_spawn, group, cell, body, report)
 
 
-async def _live(cell: Cell, body: Body, report: Callable[[Signal], None]) -> None:
+def _spawn(group: TaskGroup, cell: Cell, body: Body, report: Report) -> None:
+    cell.coro = group.start_soon(_live, cell, body, report, name=cell.path).coro
+
+
+async def _live(cell: Cell, body: Body, report: Report) -> None:
     """Run one incarnation of `cell`; report its start, and its end as the last thing it does.
 
     `cell.scope` was made by whoever spawned this, so that a stop or a kill that comes before
@@ -43,23 +47,13 @@ async def _live(cell: Cell, body: Body, report: Callable[[Signal], None]) -> Non
     """
     scope, generation = cell.scope, cell.generation
     assert scope is not None
-    cell.coro = get_current_task().coro
     error: Exception | None = None
-    started = False
     cause = Cause.CANCELLED  # unless a line below finds out better
-
-    def note_started() -> None:
-        nonlocal started
-        started = True
-        cell.state = State.STOPPING if cell.stop_requested else State.RUNNING
-        cell.up_since = cell.core.clock.monotonic()
-        report(Started(cell=cell, generation=generation))
-
     try:
         try:
             with scope:
                 if not cell.stop_requested:
-                    error = await body(cell, note_started)
+                    error = await body(cell, report)
         except Exception as escaped:
             error = escaped
         if scope.cancel_called:
@@ -67,34 +61,24 @@ async def _live(cell: Cell, body: Body, report: Callable[[Signal], None]) -> Non
         else:
             cause = Cause.NORMAL if error is None else Cause.CRASHED
     finally:
-        cell.scope = None
-        cell.coro = None
-        cell.state = State.DOWN
-        if error is not None:
-            cell.last_crash = error
-        report(
-            Exited(
-                cell=cell,
-                generation=generation,
-                cause=cause,
-                error=error,
-                started=started,
-            )
-        )
+        started = cell.end(error)
+        report(Exited(cell=cell, generation=generation, cause=cause, error=error, started=started))
         if cell.ended is not None:
             cell.ended.set()
 
 
+def note_started(cell: Cell, report: Report) -> None:
+    """The incarnation is up."""
+    cell.up()
+    report(Started(cell=cell, generation=cell.generation))
+
+
 def actor_body(root: Cell) -> Body:
     """The body of every actor below `root`."""
-
-    async def body(cell: Cell, note_started: Callable[[], None]) -> Exception | None:
-        return await _act(cell, root, note_started)
-
-    return body
+    return partial(_act, root)
 
 
-async def _act(cell: Cell, root: Cell, note_started: Callable[[], None]) -> Exception | None:
+async def _act(root: Cell, cell: Cell, report: Report) -> Exception | None:
     spec, mailbox = cell.spec, cell.mailbox
     assert isinstance(spec, ChildSpec)
     assert mailbox is not None
@@ -105,10 +89,11 @@ async def _act(cell: Cell, root: Cell, note_started: Callable[[], None]) -> Exce
         candidate = spec.factory()
         serve = _serving(candidate)
         candidate.context = Context(cell, root)
-        with _bound(spec.start_s, f"on_start of {cell.path!r}"):
-            await candidate.on_start()
+        if overrides(type(candidate), "on_start"):  # a timer costs half as much as the whole start
+            with _bound(spec.start_s, f"on_start of {cell.path!r}"):
+                await candidate.on_start()
         actor = candidate
-        note_started()
+        note_started(cell, report)
         await serve(cell, mailbox, candidate)
         orderly = True
     except Exception as error:
@@ -121,7 +106,7 @@ async def _act(cell: Cell, root: Cell, note_started: Callable[[], None]) -> Exce
         # The askers hear of a crash now; after an orderly end on_stop may still answer them.
         if not orderly:
             mailbox.settle_hand(cell.generation, crash, died=True)
-        if actor is not None:
+        if actor is not None and overrides(type(actor), "on_stop"):
             crash = await _stop(cell, actor, spec.shutdown_s, crash)
         mailbox.settle_hand(cell.generation, crash, died=False)
     return crash
@@ -160,15 +145,21 @@ def _annotate(error: Exception, cell: Cell, mailbox: Mailbox) -> None:
     error.add_note(f"in actor {cell.path!r}, generation {cell.generation}{doing}")
 
 
+@cache
+def overrides(kind: type[object], method: str) -> bool:
+    """The class `kind`, or one between it and `Actor`, defines `method`."""
+    return any(method in base.__dict__ for base in kind.__mro__ if base not in _BASES)
+
+
+_BASES = frozenset(Actor.__mro__)
+
+
 def _serving(actor: Actor[Any]) -> Callable[[Cell, Mailbox, Actor[Any]], Awaitable[None]]:
-    """The loop for this actor, by which of the two methods its class defines."""
-    for kind in type(actor).__mro__:
-        if kind is Actor:
-            break
-        if "receive_batch" in kind.__dict__:
-            return _serve_batches
-        if "receive" in kind.__dict__:
-            return _serve_one_by_one
+    """The loop for this actor; a class that defines both methods is a batch actor."""
+    if overrides(type(actor), "receive_batch"):
+        return _serve_batches
+    if overrides(type(actor), "receive"):
+        return _serve_one_by_one
     raise TypeError(f"{type(actor).__name__} defines neither receive nor receive_batch")
 
 
@@ -186,8 +177,15 @@ async def _serve_one_by_one(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> 
             try:
                 item = receive_nowait()
             except WouldBlock:
-                item = await _idle(cell, mailbox)
-                continue  # a stop may have come with it
+                item = NONE_LEFT  # not waited for here: it would keep the error and its frames
+        if item is NONE_LEFT:
+            mailbox.idle = True
+            item = await mailbox.inbox.receive()
+            mailbox.idle = False
+            if cell.killed:  # in the moment of its arrival: it is for the next life
+                mailbox.held = item
+                await checkpoint()
+            continue  # a stop may have come with it
         if item is not WAKE:
             mailbox.taken += 1
             mailbox.in_hand = item
@@ -226,8 +224,15 @@ async def _serve_batches(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> Non
             try:
                 item = receive_nowait()
             except WouldBlock:
-                item = await _idle(cell, mailbox)
-                continue
+                item = NONE_LEFT
+        if item is NONE_LEFT:
+            mailbox.idle = True
+            item = await mailbox.inbox.receive()
+            mailbox.idle = False
+            if cell.killed:
+                mailbox.held = item
+                await checkpoint()
+            continue
         if item is not WAKE:
             batch = mailbox.take_batch(item, actor.batch_max)
             if batch:
@@ -239,16 +244,3 @@ async def _serve_batches(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> Non
                         envelope.reply()
             await checkpoint()
         item = EMPTY
-
-
-async def _idle(cell: Cell, mailbox: Mailbox) -> Any:
-    """Wait for a message. Killed in the moment of its arrival, it is held for the next life."""
-    mailbox.idle = True
-    try:
-        item = await mailbox.inbox.receive()
-    finally:
-        mailbox.idle = False
-    if cell.scope is not None and cell.scope.cancel_called:
-        mailbox.held = item
-        await checkpoint()
-    return item

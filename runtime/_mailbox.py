@@ -42,10 +42,12 @@ class Marker(Enum):
     WAKE = "wake"
     """Makes an idle actor look whether it has been asked to stop."""
     EMPTY = "empty"
+    NONE_LEFT = "none left"
 
 
 WAKE: Final = Marker.WAKE
 EMPTY: Final = Marker.EMPTY
+NONE_LEFT: Final = Marker.NONE_LEFT
 
 
 class Mailbox:

@@ -7,7 +7,7 @@ goes up: an escalation is as deep as there are supervisors, with no wrapper grou
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -21,7 +21,7 @@ from ._cell import Cell, Exited, Signal, StartChild, Started, State, StopChild
 from ._envelope import Envelope
 from ._errors import ActorStopped, EscalatedFailure
 from ._events import Crashed, Escalated, Restarted, Unstopped
-from ._life import Body, actor_body, enter_group
+from ._life import Body, Report, actor_body, enter_group, note_started
 from ._spec import Restart, Strategy, SupervisorSpec
 from ._stack import format_stack
 from ._watch import notify_watchers
@@ -33,12 +33,12 @@ KILL_GRACE_S = 1.0
 def supervisor_body(root: Cell) -> Body:
     """The body of every supervisor of the tree below `root`, and of `root` itself."""
 
-    async def body(cell: Cell, note_started: Callable[[], None]) -> Exception | None:
+    async def body(cell: Cell, report: Report) -> Exception | None:
         supervisor = Supervisor(cell, root)
         failure: Exception | None = None
         async with create_task_group() as group:
             try:
-                failure = await supervisor.run(group, note_started)
+                failure = await supervisor.run(group, report)
             finally:
                 with CancelScope(shield=True):
                     await supervisor.stop()
@@ -54,7 +54,6 @@ class Supervisor:
         assert isinstance(cell.spec, SupervisorSpec)
         assert cell.branch is not None
         self._cell = cell
-        self._root = root
         self._spec = cell.spec
         self._branch = cell.branch
         self._now = cell.core.clock.monotonic
@@ -65,9 +64,12 @@ class Supervisor:
         self._starting: Cell | None = None  # in order means one at a time
         self._first: set[Cell] = set()  # the spec's children that have not been up yet
         self._requests: dict[Cell, Envelope] = {}
+        self._actor_body = actor_body(root)
+        self._supervisor_body = supervisor_body(root)
+        self._hear = cell.branch.post
         self._group: TaskGroup
 
-    async def run(self, group: TaskGroup, note_started: Callable[[], None]) -> Exception | None:
+    async def run(self, group: TaskGroup, report: Report) -> Exception | None:
         """Until asked to stop (None), or until it must give up (the failure)."""
         self._group = group
         self._branch.open = True
@@ -76,7 +78,7 @@ class Supervisor:
         while not self._cell.stop_requested:
             if not up and not self._first:
                 up = True
-                note_started()
+                note_started(self._cell, report)
             if self._branch.lane:
                 failure = await self._obey(self._branch.lane.popleft())
                 if failure is not None:
@@ -139,8 +141,8 @@ class Supervisor:
     def _spawn(self, child: Cell) -> None:
         child.begin(CancelScope())
         self._starting = child
-        body = actor_body(self._root) if child.branch is None else supervisor_body(self._root)
-        enter_group(self._group, child, body, self._branch.post)
+        body = self._actor_body if child.branch is None else self._supervisor_body
+        enter_group(self._group, child, body, self._hear)
 
     # -- signals ------------------------------------------------------------------------
 
