@@ -1,7 +1,8 @@
 """Both type checkers see behind the three links.
 
 pyright does not walk into links by itself, and reports no errors in files it never read.
-So one error is planted behind each, and exactly these must be reported.
+So one error is planted behind each, and all of them must be reported. (That nothing else is
+wrong is for `./check types` to say.)
 """
 
 import re
@@ -40,9 +41,9 @@ def files_with_errors(checker: str, tree: Path, *arguments: str) -> set[str]:
 
 @pytest.mark.skipif(not find_spec("mypy"), reason="belongs to the lint group")
 def test_mypy_sees_an_error_behind_each_link(tree: Path) -> None:
-    assert files_with_errors("mypy", tree) == PLANTED
+    assert files_with_errors("mypy", tree) >= PLANTED
 
 
 @pytest.mark.skipif(not find_spec("pyright"), reason="belongs to the lint group")
 def test_pyright_sees_an_error_behind_each_link(tree: Path) -> None:
-    assert files_with_errors("pyright", tree, "--pythonpath", sys.executable) == PLANTED
+    assert files_with_errors("pyright", tree, "--pythonpath", sys.executable) >= PLANTED
