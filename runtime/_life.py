@@ -10,7 +10,7 @@ killed is told from the scope, never from the type of an exception.
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 from anyio import WouldBlock, move_on_after
@@ -145,7 +145,6 @@ def _annotate(error: Exception, cell: Cell, mailbox: Mailbox) -> None:
     error.add_note(f"in actor {cell.path!r}, generation {cell.generation}{doing}")
 
 
-@cache
 def overrides(kind: type[object], method: str) -> bool:
     """The class `kind`, or one between it and `Actor`, defines `method`."""
     return any(method in base.__dict__ for base in kind.__mro__ if base not in _BASES)
