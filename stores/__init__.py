@@ -15,6 +15,7 @@ from .codec import (
 )
 from .errors import DuplicateTask, StoreClosed, StoreUnavailable
 from .lease import INCARNATION_MAX, LEASE_COUNTER_BITS, first_lease, incarnation_of
+from .memory import MemoryStore
 from .records import (
     Added,
     AddOutcome,
@@ -82,6 +83,7 @@ __all__ = [
     "Exchanged",
     "Holder",
     "LiveTasks",
+    "MemoryStore",
     "Move",
     "PauseQueue",
     "PauseTask",

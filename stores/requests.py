@@ -136,7 +136,10 @@ class RequeueDead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequeueDeadLetters:
-    """`RequeueDead` for the oldest `limit` that can be, of one queue or (None) of all."""
+    """`RequeueDead` for up to `limit`, oldest first, of one queue or (None) of all.
+
+    Those whose `unique_key` is taken are passed over. For all of them: until the count is 0.
+    """
 
     queue_name: str | None
     limit: int
