@@ -42,8 +42,10 @@ async def start_child(supervisor: Cell, spec: ChildSpec[Any] | SupervisorSpec) -
     child is then forgotten), and `ActorStopped` when the supervisor ends meanwhile. A
     cancelled call leaves the child starting.
     """
-    envelope = Envelope(spec, Event())
-    return Ref(await _request(supervisor, StartChild(spec=spec, envelope=envelope), envelope))
+    event = Event()
+    envelope = Envelope(spec, event)
+    await _request(supervisor, StartChild(spec=spec, envelope=envelope), event)
+    return Ref(envelope.outcome(supervisor.path, 0))
 
 
 async def stop_child(cell: Cell) -> None:
@@ -55,14 +57,16 @@ async def stop_child(cell: Cell) -> None:
         raise ValueError(f"{cell.path!r} is the root: stop the system instead")
     if cell.state is State.STOPPED:
         return
-    envelope = Envelope(cell.path, Event())
-    await _request(cell.parent, StopChild(cell=cell, envelope=envelope), envelope)
+    event = Event()
+    envelope = Envelope(cell.path, event)
+    await _request(cell.parent, StopChild(cell=cell, envelope=envelope), event)
+    envelope.outcome(cell.path, 0)
 
 
-async def _request(supervisor: Cell, signal: Signal, envelope: Envelope) -> Any:
+async def _request(supervisor: Cell, signal: Signal, answered: Event) -> None:
     if supervisor.branch is None:
         raise TypeError(f"{supervisor.path!r} is an actor: only a supervisor has children")
     if not supervisor.branch.open:
         raise ActorStopped(supervisor.path)
     supervisor.branch.post(signal)
-    return await envelope.wait(supervisor.path, 0)
+    await answered.wait()

@@ -28,10 +28,10 @@ from ._envelope import Envelope
 from ._errors import ActorDied, ActorStopped, MailboxFull
 from ._spec import Overflow
 
-STEPS_PER_YIELD: Final = 64
+STEPS_PER_YIELD: Final = 128
 """Messages sent, or handled, in a row without a trip through the event loop.
 
-A trip costs some ten times a message; 64 keeps both the loop and the sender responsive.
+A trip costs some ten times a message; 128 keeps both the loop and the sender responsive.
 It also bounds the error of a mailbox's oldest age.
 """
 
@@ -70,6 +70,7 @@ class Mailbox:
         "put",
         "skipped",
         "taken",
+        "tracing",
         "unanswered",
     )
 
@@ -80,6 +81,7 @@ class Mailbox:
         self._core = core
         self._outbox, self.inbox = create_memory_object_stream[Any](capacity)
         self.put = self._outbox.send_nowait
+        self.tracing = core.tracing
         self._marks: deque[tuple[int, float]] | None = None
         self.accepted = 0
         self.taken = 0

@@ -4,7 +4,7 @@ A ref stays good over restarts and knows no actor: all it has is a cell. Equal r
 the same cell.
 """
 
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from anyio import (
     BrokenResourceError,
@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from ._cell import Cell, State
 from ._envelope import Envelope, Request
 from ._errors import ActorStopped
-from ._mailbox import STEPS_PER_YIELD, Mailbox
+from ._mailbox import STEPS_PER_YIELD, Mailbox, bare
 from ._trace import next_trace
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -50,24 +50,22 @@ class Ref(Generic[M_contra]):
 
         A full mailbox does what its `Overflow` says: BLOCK waits, FAIL raises `MailboxFull`,
         DROP_OLD turns the oldest message into a dead letter. A fast send does not touch the
-        event loop, but every 64th, and any that waited or dropped, is a full checkpoint, so
+        event loop, but every 128th, and any that waited or dropped, is a full checkpoint, so
         deadlines and cancellation reach a sender that never stops. Cancelled while it
         waits, the message was not accepted.
 
         Raises `ActorStopped`, which carries the message, once the actor has ended for good.
         """
         mailbox = self._mailbox
-        item: Any = message
-        core = self._cell.core
-        if core.tracing:
-            item = Envelope(message, None, next_trace(core.entropy))
+        if mailbox.tracing:
+            message = cast(M_contra, self._traced(message))
         try:
-            mailbox.put(item)
+            mailbox.put(message)
         except WouldBlock:
-            await mailbox.put_when_room(item)
+            await mailbox.put_when_room(message)
             return
         except (BrokenResourceError, ClosedResourceError):
-            raise ActorStopped(self._cell.path, message) from None
+            raise ActorStopped(self._cell.path, bare(message)) from None
         accepted = mailbox.accepted
         yields = not accepted % STEPS_PER_YIELD
         if yields or accepted == mailbox.taken:
@@ -82,9 +80,8 @@ class Ref(Generic[M_contra]):
         Raises `MailboxFull` or `ActorStopped`; both carry the message. With DROP_OLD a full
         mailbox drops its oldest instead.
         """
-        core = self._cell.core
-        traced = Envelope(message, None, next_trace(core.entropy)) if core.tracing else message
-        self._mailbox.put_or_drop(traced)
+        mailbox = self._mailbox
+        mailbox.put_or_drop(self._traced(message) if mailbox.tracing else message)
 
     async def ask(self, message: Request[R], *, timeout_s: float = 5.0) -> R:
         """Send `message` and wait for what the actor's `receive` returns for it.
@@ -99,29 +96,31 @@ class Ref(Generic[M_contra]):
         """
         if not timeout_s >= 0:
             raise ValueError(f"timeout_s must not be negative, not {timeout_s}")
-        core = self._cell.core
-        envelope = Envelope(message, Event(), next_trace(core.entropy) if core.tracing else None)
+        mailbox, core = self._mailbox, self._cell.core
+        event = Event()
+        envelope = Envelope(message, event, next_trace(core.entropy) if mailbox.tracing else None)
         core.alarms.add(current_time() + timeout_s, envelope)
         try:
-            await self._put(envelope, timeout_s)
-            reply: R = await envelope.wait(self._cell.path, timeout_s)
+            try:
+                mailbox.put(envelope)
+            except WouldBlock:
+                with move_on_after(timeout_s):
+                    await mailbox.put_when_room(envelope)
+            except (BrokenResourceError, ClosedResourceError):
+                raise ActorStopped(self._cell.path, message) from None
+            else:
+                mailbox.accept()
+            await event.wait()
         finally:
             # Nothing to do after an answer; otherwise a cancellation or an error is leaving.
             envelope.abandon()
             if not envelope.expired:
                 core.alarms.note_waste()
+        reply: R = envelope.outcome(self._cell.path, timeout_s)
         return reply
 
-    async def _put(self, envelope: Envelope, timeout_s: float) -> None:
-        try:
-            self._mailbox.put(envelope)
-        except WouldBlock:
-            with move_on_after(timeout_s):
-                await self._mailbox.put_when_room(envelope)
-        except (BrokenResourceError, ClosedResourceError):
-            raise ActorStopped(self._cell.path, envelope.message) from None
-        else:
-            self._mailbox.accept()
+    def _traced(self, message: object) -> Envelope:
+        return Envelope(message, None, next_trace(self._cell.core.entropy))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and other._cell is self._cell
@@ -140,6 +139,8 @@ def cell_of(ref: Ref[Any]) -> Cell:
 
 class _NoMailbox:
     """Stands where a supervisor's mailbox would be."""
+
+    tracing = False
 
     def __init__(self, path: str) -> None:
         self._path = path

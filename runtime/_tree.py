@@ -10,7 +10,7 @@ class Node:
 
     `kind` is `actor` or the supervisor's strategy; `mailbox_depth` counts messages accepted
     and not yet taken; `oldest_age_s` is how long the oldest of them has waited, exact to
-    within 64 messages; `current` is the type of the message being handled; `last_crash` is
+    within 128 messages; `current` is the type of the message being handled; `last_crash` is
     the repr of the last crash's exception.
     """
 
