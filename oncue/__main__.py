@@ -2,4 +2,6 @@
 
 from oncue.cli import main
 
-main()
+# A worker process imports its parent's main module, and must not run it.
+if __name__ == "__main__":
+    main()
