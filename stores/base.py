@@ -36,10 +36,10 @@ class Exchanged:
     next delayed task of any queue is due (0: at once; None: none is delayed).
     """
 
-    claimed: Sequence[ClaimedTask]
-    refused: Sequence[Settlement]
+    claimed: list[ClaimedTask]
+    refused: list[Settlement]
     more: frozenset[str]
-    queues: Sequence[str]
+    queues: tuple[str, ...]
     next_due_s: float | None
 
 
@@ -80,7 +80,7 @@ class Store(Protocol):
         """
         ...
 
-    async def add(self, rows: Sequence[TaskRow]) -> Sequence[AddOutcome]:
+    async def add(self, rows: Sequence[TaskRow]) -> list[AddOutcome]:
         """Take new tasks; one outcome per row, in order.
 
         The same id twice in one call is known the second time. Each row becomes due at the
@@ -99,7 +99,7 @@ class Store(Protocol):
         """
         ...
 
-    async def edit(self, changes: Sequence[Change]) -> Sequence[Edited]:
+    async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         """Apply changes in order; one outcome per change. What does not apply has count 0."""
         ...
 
@@ -111,7 +111,7 @@ class Store(Protocol):
         """
         ...
 
-    async def find(self, query: Query) -> Sequence[TaskView]:
+    async def find(self, query: Query) -> list[TaskView]:
         """Look, changing nothing. One instant's view."""
         ...
 
@@ -119,7 +119,7 @@ class Store(Protocol):
         """The figures of one queue (all zero for a name never heard of) or of the whole store."""
         ...
 
-    async def queues(self) -> Sequence[str]:
+    async def queues(self) -> list[str]:
         """The names of all queues that hold live tasks or dead letters or are paused, sorted."""
         ...
 

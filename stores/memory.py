@@ -101,7 +101,7 @@ class MemoryStore:
         self._incarnation += 1
         return self._incarnation
 
-    async def add(self, rows: Sequence[TaskRow]) -> Sequence[AddOutcome]:
+    async def add(self, rows: Sequence[TaskRow]) -> list[AddOutcome]:
         now = self._now()
         now_us = microseconds(now)
         add = self._tables.add
@@ -159,7 +159,7 @@ class MemoryStore:
                 assert_never(settlement)
         return True
 
-    async def edit(self, changes: Sequence[Change]) -> Sequence[Edited]:
+    async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         now = self._now()
         return [self._edit(change, now) for change in changes]
 
@@ -233,7 +233,7 @@ class MemoryStore:
             self._tables.back(entry, now_us)
         return len(old)
 
-    async def find(self, query: Query) -> Sequence[TaskView]:
+    async def find(self, query: Query) -> list[TaskView]:
         self._now()
         match query:
             case ByIds(task_ids=task_ids):
@@ -281,7 +281,7 @@ class MemoryStore:
             chosen = () if queue is None else (queue,)
         return counts_of(queue_name, chosen, self._tables.payload_bytes)
 
-    async def queues(self) -> Sequence[str]:
+    async def queues(self) -> list[str]:
         self._now()
         return sorted(self._tables.queues)
 
