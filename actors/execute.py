@@ -1,7 +1,7 @@
 """One attempt at one task, from handler to outcome. No error of a handler leaves it."""
 
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from ..runtime import Clock
 from ..stores import TaskData, TaskResult, TaskStatus, clip_error, decode_claimed, encode_result
@@ -111,5 +111,6 @@ def describe(error: BaseException) -> str:
     """`Type: message`, and in brackets what a group holds; the traceback is for the log."""
     text = f"{type(error).__qualname__}: {error}"
     if isinstance(error, BaseExceptionGroup):
-        text += f" [{'; '.join(describe(inner) for inner in error.exceptions)}]"
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        text += f" [{'; '.join(describe(inner) for inner in group.exceptions)}]"
     return text
