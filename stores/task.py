@@ -30,6 +30,8 @@ TAGS_BYTES_MAX: Final = 16 * 1024
 NAME_LENGTH_MAX: Final = 255
 # A hundred years: far enough for anyone, near enough that no adapter's timestamp overflows.
 SECONDS_MAX: Final = 100 * 365.25 * 86_400
+# Every adapter's timestamps reach from the one to the other, with a day to spare for zones.
+YEARS: Final = range(1971, 3000)
 # Retry counts live in 32 bit columns.
 RETRIES_MAX: Final = 2**31 - 1
 
@@ -60,7 +62,9 @@ def _read_as_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         # 1 is here, 2 pydantic's __init__, 3 whoever builds the task.
         warnings.warn(f"{moment} has no time zone and is read as UTC", UserWarning, stacklevel=3)
-        return moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=UTC)
+    if moment.year not in YEARS:
+        raise ValueError(f"the year must be from {YEARS.start} to {YEARS.stop - 1}: {moment}")
     return moment.astimezone(UTC)
 
 
