@@ -1,23 +1,42 @@
-"""One claimed task on its way through a worker, and the pool's handle to stop it."""
+"""One claimed task on its way through a worker, and the pool's handle on it.
 
-from collections.abc import Generator
-from contextlib import contextmanager
+It is to a worker what an envelope is to an actor: the pool hands it over, the worker answers
+in it. Only the pool recalls and stops; only the worker begins and ends.
+"""
 
 from anyio import CancelScope
 
-from ..stores import ClaimedTask
+from ..stores import ClaimedTask, Settlement
 from .outcome import Stop
 
 
 class Attempt:
-    """What the pool hands to a worker. `stop` reaches a handler that is running."""
+    """Waiting, then running, then done; or recalled before it began.
 
-    __slots__ = ("_scope", "_stop", "claimed")
+    `settlement` is what the worker made of it: None before it is `done`, and when there is
+    nothing to settle. It is an alarm too: when the task's timeout is due, it stops itself.
+    """
+
+    __slots__ = (
+        "_scope",
+        "_stop",
+        "began_s",
+        "claimed",
+        "done",
+        "recalled",
+        "settlement",
+        "took_s",
+    )
 
     def __init__(self, claimed: ClaimedTask) -> None:
         self.claimed = claimed
-        self._scope: CancelScope | None = None
+        self.began_s: float | None = None
+        self.done = False
+        self.recalled = False
+        self.settlement: Settlement | None = None
+        self.took_s = 0.0
         self._stop: Stop | None = None
+        self._scope: CancelScope | None = None
 
     @property
     def stopped(self) -> Stop | None:
@@ -25,25 +44,38 @@ class Attempt:
         return self._stop
 
     @property
-    def cut(self) -> bool:
-        """Its scope was cancelled: by `stop`, or by its deadline."""
-        return self._scope is not None and self._scope.cancel_called
+    def answered(self) -> bool:
+        """For the alarms: its timeout matters no more."""
+        return self.done
+
+    def begin(self, now: float, scope: CancelScope) -> None:
+        """The worker runs it, in `scope`, from `now` (event loop seconds)."""
+        self.began_s = now
+        self._scope = scope
+
+    def end(self, settlement: Settlement | None, took_s: float) -> None:
+        """It is over."""
+        self.settlement = settlement
+        self.took_s = took_s
+        self.done = True
+        self._scope = None
 
     def stop(self, why: Stop) -> None:
-        """Cancel the attempt, or never begin it. The first reason counts."""
-        if self._stop is None:
+        """Cancel it if it runs, or let it never begin. The first reason counts."""
+        if self._stop is None and not self.done:
             self._stop = why
             if self._scope is not None:
                 self._scope.cancel()
 
-    @contextmanager
-    def running(self, deadline: float) -> Generator[None]:
-        """The scope for the handler: it ends at `deadline` (event loop seconds) or at `stop`."""
-        with CancelScope(deadline=deadline) as scope:
-            self._scope = scope
-            if self._stop is not None:
-                scope.cancel()
-            yield
+    def fire(self) -> None:
+        """The task's timeout is due (called by the alarms)."""
+        self.stop(Stop.TIMED_OUT)
+
+    def recall(self) -> bool:
+        """Take it back from the worker; False when it has begun, or been stopped."""
+        if self.began_s is None and self._stop is None:
+            self.recalled = True
+        return self.recalled
 
     def __repr__(self) -> str:
         row = self.claimed.row

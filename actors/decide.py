@@ -4,7 +4,7 @@ from typing import assert_never
 
 from ..stores import Back, ClaimedTask, Dead, Done, RetryAt, Settlement
 from .backoff import RetryPolicy
-from .outcome import Outcome, Raised, Returned, Stop, Stopped, TimedOut
+from .outcome import Outcome, Raised, Returned, Stop, Stopped
 
 
 def decide(
@@ -30,28 +30,25 @@ def decide(
                 execution_s=execution_s,
                 worker_id=worker_id,
             )
-        case Raised(error=error, retry=retry):
-            pass
-        case TimedOut(timeout_s=timeout_s):
-            error, retry = f"timed out after {timeout_s:g} s", True
         case Stopped(why=why):
             # A cancel has voided the lease already.
             return Back(task_id=task_id, lease=lease) if why is Stop.DRAINED else None
+        case Raised(error=error, retry=retry):
+            if not retry or task.retry_count >= task.row.max_retries:
+                return Dead(
+                    task_id=task_id,
+                    lease=lease,
+                    error=error,
+                    execution_s=execution_s,
+                    worker_id=worker_id,
+                )
+            return RetryAt(
+                task_id=task_id,
+                lease=lease,
+                delay_s=policy.delay_s(task.row.retry_delay_s, task.retry_count, random),
+                error=error,
+                execution_s=execution_s,
+                worker_id=worker_id,
+            )
         case _:
             assert_never(outcome)
-    if not retry or task.retry_count >= task.row.max_retries:
-        return Dead(
-            task_id=task_id,
-            lease=lease,
-            error=error,
-            execution_s=execution_s,
-            worker_id=worker_id,
-        )
-    return RetryAt(
-        task_id=task_id,
-        lease=lease,
-        delay_s=policy.delay_s(task.row.retry_delay_s, task.retry_count, random),
-        error=error,
-        execution_s=execution_s,
-        worker_id=worker_id,
-    )

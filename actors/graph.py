@@ -98,6 +98,7 @@ def _pool(parts: Parts) -> Pool:
         handlers=parts.handlers,
         queues=parts.queues,
         policy=parts.policy,
+        clock=parts.clock,
         entropy=parts.entropy,
         poll_interval_s=parts.poll_interval_s,
     )

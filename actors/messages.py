@@ -108,6 +108,16 @@ class LookIdle:
 
 QueueMessage = Enqueue | LookIdle
 
+# -- to a worker ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Run these, one after the other, and answer in them."""
+
+    attempts: Sequence[Attempt]
+
+
 # -- to the pool ----------------------------------------------------------------------------
 
 
@@ -115,16 +125,19 @@ QueueMessage = Enqueue | LookIdle
 class Ready:
     """A worker is up and has nothing in hand. From a new incarnation: what it had is lost."""
 
-    worker: Ref[Attempt]
+    worker: Ref[Run]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A worker's attempt is over; `settlement` is None when there is nothing to settle."""
+    """Attempts that this worker was handed are done: look at them."""
 
-    worker: Ref[Attempt]
-    attempt: Attempt
-    settlement: Settlement | None
+    worker: Ref[Run]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtWorkers:
+    """Time to see whether somebody waits behind a slow attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +180,17 @@ class GetTally(Request[Tally]):
     """What the pool has done so far, and what it is doing."""
 
 
-PoolMessage = Ready | Finished | Wake | CancelAttempt | Drain | GraceOver | LookAround | GetTally
+PoolMessage = (
+    Ready
+    | Finished
+    | LookAtWorkers
+    | Wake
+    | CancelAttempt
+    | Drain
+    | GraceOver
+    | LookAround
+    | GetTally
+)
 
 # -- to the waiters -------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ from enum import Enum
 
 
 class Stop(Enum):
-    """Why an attempt was cancelled."""
+    """Why an attempt was cut off."""
 
+    TIMED_OUT = "timed out"
+    """It took longer than the task's `timeout`. That is a failure."""
     CANCELLED = "cancelled"
     """Somebody cancelled the task: its lease is void already, there is nothing to settle."""
     DRAINED = "drained"
@@ -29,17 +31,10 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimedOut:
-    """The attempt took longer than the task's `timeout`, in seconds."""
-
-    timeout_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """The attempt was cancelled from outside."""
+    """The attempt was cut off from outside, and does not count."""
 
     why: Stop
 
 
-Outcome = Returned | Raised | TimedOut | Stopped
+Outcome = Returned | Raised | Stopped

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
+from ..runtime import Actor, ActorStopped, Clock, Entropy, Envelope, MailboxFull, Ref
 from ..stores import (
     Back,
     Cancelled,
     Claim,
-    ClaimedTask,
     Claims,
     Dead,
     Done,
@@ -42,16 +41,21 @@ from .messages import (
     GraceOver,
     Join,
     LookAround,
+    LookAtWorkers,
     PoolMessage,
     Ready,
+    Run,
     StoreMessage,
     WaiterMessage,
     Wake,
     hint,
 )
-from .outcome import Raised, Stop
+from .outcome import Raised, Stop, Stopped
+from .slots import Slots
 from .tally import Tally
 
+RECALL_S = 0.02
+"""How often it looks whether somebody waits behind a slow attempt."""
 RECONNECT_S = 1.0
 """How long to wait before a settlement that the store could not take is offered again."""
 
@@ -68,6 +72,7 @@ class Pool(Actor[PoolMessage]):
         handlers: Handlers,
         queues: frozenset[str] | None,
         policy: RetryPolicy,
+        clock: Clock,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
@@ -76,16 +81,17 @@ class Pool(Actor[PoolMessage]):
         self._handlers = handlers
         self._only = queues
         self._policy = policy
-        self._entropy = entropy
+        self._now = clock.monotonic
+        self._random = entropy.random
         self._poll_interval_s = poll_interval_s
         self._tally = Tally()
-        self._free: list[Ref[Attempt]] = []
-        self._busy: dict[Ref[Attempt], Attempt] = {}
+        self._slots = Slots()
         self._settled: list[Settlement] = []
         self._known: frozenset[str] = frozenset()
         self._hints: dict[str, None] = {}  # queues that may have something ready, next first
         self._looking = True
         self._next_lease = 0
+        self._watching = False
         self._drain: Envelope | None = None
 
     async def on_start(self) -> None:
@@ -98,25 +104,21 @@ class Pool(Actor[PoolMessage]):
 
     async def on_stop(self, reason: Exception | None) -> None:
         # Their leases are for the next incarnation to hand back.
-        for attempt in self._busy.values():
+        self._slots.drain()
+        for attempt in self._slots.in_hand():
             attempt.stop(Stop.DRAINED)
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         for envelope in batch:
             self._take(envelope)
         await self._exchange()
-        if self._drain is not None and not self._busy and not self._settled:
+        if self._drain is not None and not self._slots.busy and not self._settled:
             self._drain.reply()
 
     def _take(self, envelope: Envelope) -> None:
         match envelope.message:
-            case Finished(worker=worker, attempt=attempt, settlement=settlement):
-                if self._busy.get(worker) is attempt:
-                    del self._busy[worker]
-                    self._free.append(worker)
-                # Otherwise an earlier pool sent it there; the fence judges its settlement.
-                if settlement is not None:
-                    self._settled.append(settlement)
+            case Finished(worker=worker):
+                self._settle(self._slots.collect(worker))
             case LookAround():
                 self._looking = True
             case Wake(queue_name=name):
@@ -126,49 +128,65 @@ class Pool(Actor[PoolMessage]):
                     self._hint(name)
             case Ready(worker=worker):
                 self._on_ready(worker)
+            case LookAtWorkers():
+                self._watching = False
+                self._settle(self._slots.recall(self._now() - RECALL_S / 2))
+                self._watch_workers()
             case CancelAttempt(task_id=task_id, lease=lease):
                 self._cancel(task_id, lease)
             case Drain(grace_s=grace_s):
-                self._drain = envelope
-                self.context.timers.after("grace", grace_s, GraceOver())
+                self._on_drain(envelope, grace_s)
             case GraceOver():
-                for attempt in self._busy.values():
+                for attempt in self._slots.in_hand():
                     attempt.stop(Stop.DRAINED)
             case GetTally():
                 tally = self._tally
-                tally.running, tally.idle = len(self._busy), len(self._free)
+                tally.running, tally.idle = self._slots.busy, self._slots.free
                 envelope.reply(replace(tally))
             case other:
                 raise TypeError(f"the pool takes no {type(other).__name__}")
 
-    def _on_ready(self, worker: Ref[Attempt]) -> None:
-        lost = self._busy.pop(worker, None)
-        if lost is not None:
-            # The worker died with it. That counts as an attempt, so that a task that kills
-            # workers comes to an end.
-            settlement = decide(
-                lost.claimed,
-                Raised(error="its worker died"),
-                policy=self._policy,
-                random=self._entropy.random(),
-                execution_s=0.0,
-                worker_id=worker.path,
-            )
-            assert settlement is not None
-            self._settled.append(settlement)
-        if worker not in self._free:
-            self._free.append(worker)
+    def _settle(self, done: Sequence[Attempt]) -> None:
+        for attempt in done:
+            if attempt.settlement is not None:
+                self._settled.append(attempt.settlement)
+
+    def _on_ready(self, worker: Ref[Run]) -> None:
+        for attempt in self._slots.arrive(worker):
+            if not attempt.done:
+                # The worker died with it. That counts as an attempt, so that a task that
+                # kills workers comes to an end; what had not begun counts as it was stopped.
+                why = attempt.stopped if attempt.began_s is None else None
+                outcome = Raised(error="its worker died") if why is None else Stopped(why=why)
+                settlement = decide(
+                    attempt.claimed,
+                    outcome,
+                    policy=self._policy,
+                    random=self._random(),
+                    execution_s=0.0,
+                    worker_id=worker.path,
+                )
+                attempt.end(settlement, 0.0)
+            self._settle([attempt])
 
     def _cancel(self, task_id: UUID, lease: int) -> None:
-        for attempt in self._busy.values():
+        for attempt in (*self._slots.in_hand(), *self._slots.waiting):
             claimed = attempt.claimed
             if claimed.lease == lease and claimed.row.task_id == task_id:
                 attempt.stop(Stop.CANCELLED)
+
+    def _on_drain(self, envelope: Envelope, grace_s: float) -> None:
+        self._drain = envelope
+        self._settled += [
+            Back(task_id=task.row.task_id, lease=task.lease) for task in self._slots.drain()
+        ]
+        self.context.timers.after("grace", grace_s, GraceOver())
 
     # -- the exchange -------------------------------------------------------------------
 
     async def _exchange(self) -> None:
         """Until nothing is left to settle, and either no worker is free or no queue is ready."""
+        self._deal()
         while True:
             claims = self._claims()
             if claims is None and not self._settled and not self._looking:
@@ -184,7 +202,9 @@ class Pool(Actor[PoolMessage]):
                 self.context.timers.after("reconnect", RECONNECT_S, LookAround())
                 return
             self._record(settled, answer.refused)
-            self._assign(answer.claimed)
+            self._next_lease += len(answer.claimed)
+            self._slots.take_in(answer.claimed)
+            self._deal()
             self._learn(answer, claims)
 
     def _claims(self) -> Claims | None:
@@ -192,11 +212,11 @@ class Pool(Actor[PoolMessage]):
         if self._looking:
             for name in self._known:
                 self._hint(name)
-        if not self._free or not self._hints or not task_types or self._drain is not None:
+        room = self._slots.room
+        if not room or not self._hints or not task_types or self._drain is not None:
             return None
-        free = len(self._free)
-        names = list(self._hints)[:free]
-        share, extra = divmod(free, len(names))
+        names = list(self._hints)[:room]
+        share, extra = divmod(room, len(names))
         queues: list[Claim] = []
         for place, name in enumerate(names):
             queues.append(Claim(queue_name=name, limit=share + (place < extra)))
@@ -222,17 +242,21 @@ class Pool(Actor[PoolMessage]):
         if ended:
             hint(self._waiters, Ended(task_ids=ended))
 
-    def _assign(self, claimed: Sequence[ClaimedTask]) -> None:
-        self._next_lease += len(claimed)
-        for task in claimed:
-            worker = self._free.pop()
-            attempt = Attempt(task)
+    def _deal(self) -> None:
+        """Hand what waits to the free workers."""
+        for worker, attempts in self._slots.deal():
             try:
-                worker.tell_nowait(attempt)
+                worker.tell_nowait(Run(attempts=attempts))
             except (ActorStopped, MailboxFull):
-                self._settled.append(Back(task_id=task.row.task_id, lease=task.lease))
-            else:
-                self._busy[worker] = attempt
+                for attempt in self._slots.undeal(worker):
+                    task = attempt.claimed
+                    self._settled.append(Back(task_id=task.row.task_id, lease=task.lease))
+        self._watch_workers()
+
+    def _watch_workers(self) -> None:
+        if self._slots.crowded and not self._watching:
+            self._watching = True
+            self.context.timers.after("workers", RECALL_S, LookAtWorkers())
 
     def _learn(self, answer: Exchanged, claims: Claims | None) -> None:
         """Where to look next, and when."""

@@ -1,19 +1,33 @@
-"""A worker: runs one attempt at a time, and tells the pool how it ended."""
+"""A worker: runs what the pool hands it, one attempt at a time.
+
+It opens one cancel scope for all attempts, and a new one only after an attempt was cut off:
+a scope and a timer for each would cost more than a short handler does. Timeouts are alarms
+of the system's one sleeper.
+"""
+
+from collections import deque
+
+from anyio import CancelScope
 
 from ..runtime import Actor, Clock, Entropy, Ref
+from ..stores import decode_claimed
 from .attempt import Attempt
 from .backoff import RetryPolicy
 from .decide import decide
-from .execute import execute
+from .execute import execute, judge
 from .executors import Executors
 from .handlers import Handlers
-from .messages import Finished, PoolMessage, Ready
+from .messages import Finished, PoolMessage, Ready, Run
+from .outcome import Outcome, Returned
+
+FLUSH_S = 0.001
+"""How long an ended attempt may wait for the next one's end before the pool is told."""
 
 
-class Worker(Actor[Attempt]):
+class Worker(Actor[Run]):
     """Announces itself to the pool, then runs what it is sent.
 
-    Its mailbox holds one attempt: the pool sends the next when it has heard of the last.
+    Its mailbox holds one `Run`: the pool sends the next when it has heard of the last.
     """
 
     def __init__(
@@ -32,24 +46,82 @@ class Worker(Actor[Attempt]):
         self._handlers = handlers
         self._executors = executors
         self._policy = policy
-        self._clock = clock
-        self._entropy = entropy
+        self._now = clock.monotonic
+        self._random = entropy.random
+        self._told_s = 0.0
 
     async def on_start(self) -> None:
+        self._alarms = self.context.alarms
         self._pool: Ref[PoolMessage] = self.context.lookup(self._pool_path)
         await self._pool.tell(Ready(worker=self.ref))
 
-    async def receive(self, message: Attempt) -> None:
-        attempt = message
-        began = self._clock.monotonic()
-        outcome = await execute(attempt, self._handlers, self._executors, self._clock)
+    async def receive(self, message: Run) -> None:
+        waiting = deque(message.attempts)
+        self._told_s = self._now()
+        while waiting:
+            await self._run_until_cut(waiting)
+        await self._tell()
+
+    async def _run_until_cut(self, waiting: deque[Attempt]) -> None:
+        """Run what waits until nothing does, or until an attempt was cut off."""
+        attempt: Attempt | None = None
+        escaped: Exception | None = None
+        # Two nets: a handler that owns a task group and fails while it is cancelled raises
+        # through the inner one on trio.
+        try:
+            with CancelScope() as scope:
+                while waiting and (attempt is None or attempt.stopped is None):
+                    attempt = waiting.popleft()
+                    if not attempt.recalled:
+                        await self._run(attempt, scope)
+        except Exception as error:
+            escaped = error
+        if attempt is not None and not attempt.done and not attempt.recalled:
+            await self._conclude(attempt, escaped)
+
+    async def _run(self, attempt: Attempt, scope: CancelScope) -> None:
+        row = attempt.claimed.row
+        began_s = self._now()
+        attempt.begin(began_s, scope)
+        if attempt.stopped is not None:
+            await self._conclude(attempt, None)
+            return
+        if row.timeout_s is not None:
+            self._alarms.add(began_s + row.timeout_s, attempt)
+        end: Returned | Exception
+        try:
+            handler = self._handlers.get(row.task_type)
+            if handler is None:
+                raise LookupError(f"the handler of {row.task_type!r} was unregistered meanwhile")
+            end = await execute(handler, decode_claimed(attempt.claimed), self._executors)
+        except Exception as error:
+            end = error
+        await self._conclude(attempt, end)
+
+    async def _conclude(self, attempt: Attempt, end: Returned | Exception | None) -> None:
+        """Decide what becomes of the task, and tell the pool when it is time to."""
+        outcome = end if isinstance(end, Returned) else await self._judge(attempt, end)
+        now = self._now()
+        took_s = 0.0 if attempt.began_s is None else now - attempt.began_s
         settlement = decide(
             attempt.claimed,
             outcome,
             policy=self._policy,
-            random=self._entropy.random(),
-            execution_s=self._clock.monotonic() - began,
+            random=self._random(),
+            execution_s=took_s,
             worker_id=self._worker_id,
         )
+        attempt.end(settlement, took_s)
+        if attempt.claimed.row.timeout_s is not None:
+            self._alarms.note_waste()
+        if now - self._told_s >= FLUSH_S:
+            await self._tell()
+            self._told_s = now
+
+    async def _judge(self, attempt: Attempt, end: Exception | None) -> Outcome:
+        handler = self._handlers.get(attempt.claimed.row.task_type)
+        return await judge(attempt, end, handler, decode_claimed(attempt.claimed))
+
+    async def _tell(self) -> None:
         # Waits for room: a settlement is no hint. The pool never waits for a worker.
-        await self._pool.tell(Finished(worker=self.ref, attempt=attempt, settlement=settlement))
+        await self._pool.tell(Finished(worker=self.ref))

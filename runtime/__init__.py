@@ -6,6 +6,8 @@ runs the tree, `Ref` is the address you send to. docs/semantics.md states the gu
 
 from ._actor import Actor as Actor
 from ._actor import Context as Context
+from ._alarms import Alarm as Alarm
+from ._alarms import Alarms as Alarms
 from ._clock import Clock as Clock
 from ._clock import Entropy as Entropy
 from ._clock import SeededEntropy as SeededEntropy

@@ -18,6 +18,7 @@ from __future__ import annotations
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
+from ._alarms import Alarms
 from ._cell import Cell
 from ._directory import find, start_child, stop_child
 from ._envelope import Envelope
@@ -99,6 +100,11 @@ class Context:
         if self._timers is None:
             self._timers = NamedTimers(self._cell)
         return self._timers
+
+    @property
+    def alarms(self) -> Alarms:
+        """The deadlines that this system's actors share: cheap, and not bound to this actor."""
+        return self._cell.core.alarms
 
     @property
     def log(self) -> FilteringBoundLogger:
