@@ -45,11 +45,13 @@ class Inside:
     context: Context
     _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
 
-    async def queue(self, name: str) -> Ref[QueueMessage]:
+    def known_queue(self, name: str) -> Ref[QueueMessage] | None:
+        """The actor of queue `name`, if it has been started."""
+        return self._queues.get(name)
+
+    async def start_queue(self, name: str) -> Ref[QueueMessage]:
         """The actor of queue `name`, started if it is not up."""
-        ref = self._queues.get(name)
-        if ref is None:
-            ref = self._queues[name] = await self._start(name)
+        ref = self._queues[name] = await self._start(name)
         return ref
 
     def forget(self, name: str) -> None:

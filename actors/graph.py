@@ -98,7 +98,6 @@ def _pool(parts: Parts) -> Pool:
         handlers=parts.handlers,
         queues=parts.queues,
         policy=parts.policy,
-        clock=parts.clock,
         entropy=parts.entropy,
         poll_interval_s=parts.poll_interval_s,
     )
@@ -112,7 +111,6 @@ def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable
             handlers=parts.handlers,
             executors=executors,
             policy=parts.policy,
-            clock=parts.clock,
             entropy=parts.entropy,
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from ..runtime import Actor, ActorStopped, Clock, Entropy, Envelope, MailboxFull, Ref
+from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
 from ..stores import (
     Back,
     Cancelled,
@@ -72,7 +72,6 @@ class Pool(Actor[PoolMessage]):
         handlers: Handlers,
         queues: frozenset[str] | None,
         policy: RetryPolicy,
-        clock: Clock,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
@@ -81,7 +80,6 @@ class Pool(Actor[PoolMessage]):
         self._handlers = handlers
         self._only = queues
         self._policy = policy
-        self._now = clock.monotonic
         self._random = entropy.random
         self._poll_interval_s = poll_interval_s
         self._tally = Tally()
@@ -95,6 +93,7 @@ class Pool(Actor[PoolMessage]):
         self._drain: Envelope | None = None
 
     async def on_start(self) -> None:
+        self._now = self.context.now
         store, waiters = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)

@@ -54,11 +54,10 @@ class Slots:
         self.waiting.extend(Attempt(task) for task in claimed)
 
     def deal(self) -> Iterator[tuple[Ref[Run], list[Attempt]]]:
-        """Hand what waits to the free workers, evenly; each pair is to be sent."""
+        """Hand what waits to the free workers, by the handful; each pair is to be sent."""
         while self._free and self.waiting:
-            share = min(-(-len(self.waiting) // len(self._free)), self.hand)
             worker = self._free.pop()
-            attempts = [self.waiting.popleft() for _ in range(share)]
+            attempts = [self.waiting.popleft() for _ in range(min(self.hand, len(self.waiting)))]
             self._busy[worker] = list(attempts)
             yield worker, attempts
 

@@ -9,7 +9,7 @@ from collections import deque
 
 from anyio import CancelScope
 
-from ..runtime import Actor, Clock, Entropy, Ref
+from ..runtime import Actor, Entropy, Ref
 from ..stores import decode_claimed
 from .attempt import Attempt
 from .backoff import RetryPolicy
@@ -38,7 +38,6 @@ class Worker(Actor[Run]):
         handlers: Handlers,
         executors: Executors,
         policy: RetryPolicy,
-        clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._worker_id = worker_id
@@ -46,12 +45,12 @@ class Worker(Actor[Run]):
         self._handlers = handlers
         self._executors = executors
         self._policy = policy
-        self._now = clock.monotonic
         self._random = entropy.random
         self._told_s = 0.0
 
     async def on_start(self) -> None:
         self._alarms = self.context.alarms
+        self._now = self.context.now
         self._pool: Ref[PoolMessage] = self.context.lookup(self._pool_path)
         await self._pool.tell(Ready(worker=self.ref))
 

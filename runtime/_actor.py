@@ -15,6 +15,7 @@ class Counter(Actor[Add | Get]):
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
@@ -100,6 +101,11 @@ class Context:
         if self._timers is None:
             self._timers = NamedTimers(self._cell)
         return self._timers
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The event loop's clock, in seconds: what deadlines and alarms count by."""
+        return self._cell.core.now
 
     @property
     def alarms(self) -> Alarms:

@@ -5,12 +5,13 @@ sleeper. An answered ask leaves its entry behind; the heap is rebuilt when more 
 of it is such waste, as asyncio does with its cancelled timers.
 """
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import Protocol
 
-from anyio import CancelScope, Event, current_time, move_on_after
+from anyio import CancelScope, Event, move_on_after
 
 _WASTE_MIN = 64
 """Below this many dead entries a rebuild is not worth it."""
@@ -30,9 +31,10 @@ class Alarm(Protocol):
 
 
 class Alarms:
-    """A heap of deadlines in seconds of `anyio.current_time`."""
+    """A heap of deadlines, in seconds of `now`: the event loop's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._heap: list[tuple[float, int, Alarm]] = []
         self._order = count()
         self._waste = 0
@@ -44,6 +46,7 @@ class Alarms:
         return len(self._heap)
 
     def add(self, deadline: float, alarm: Alarm) -> None:
+        """Fire `alarm` at `deadline`, unless it is answered by then."""
         heappush(self._heap, (deadline, next(self._order), alarm))
         if deadline < self._sleeping_until:
             # Lowered at once, so that a burst of adds wakes the sleeper once.
@@ -62,10 +65,10 @@ class Alarms:
         """Fire what is due, until `stop`. Shielded: asks have deadlines during a stop too."""
         with self._scope:
             while True:
-                self._fire_due(current_time())
+                self._fire_due(self._now())
                 self._sleeping_until = self._heap[0][0] if self._heap else inf
                 self._wake = Event()
-                with move_on_after(self._sleeping_until - current_time()):
+                with move_on_after(self._sleeping_until - self._now()):
                     await self._wake.wait()
 
     def stop(self) -> None:

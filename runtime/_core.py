@@ -1,10 +1,11 @@
 """What every cell of one running system shares. Made when the system opens, gone with it."""
 
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from ._alarms import Alarms
-from ._clock import Clock, Entropy
+from ._clock import Clock, Entropy, loop_clock
 from ._dead_letters import DeadLetter, DeadLetters, Reason
 from ._events import Event, Observer, log_event
 
@@ -21,9 +22,13 @@ class Core:
     entropy: Entropy
     tracing: bool
     observer: Observer
-    alarms: Alarms = field(default_factory=Alarms)
+    now: Callable[[], float] = field(default_factory=loop_clock)
+    alarms: Alarms = field(init=False)
     dead_letters: DeadLetters = field(default_factory=DeadLetters)
     context: Context = field(default_factory=copy_context)
+
+    def __post_init__(self) -> None:
+        self.alarms = Alarms(self.now)
 
     def emit(self, event: Event) -> None:
         try:

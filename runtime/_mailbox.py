@@ -18,7 +18,6 @@ from anyio import (
     EndOfStream,
     WouldBlock,
     create_memory_object_stream,
-    current_time,
 )
 from anyio.lowlevel import checkpoint
 
@@ -153,14 +152,14 @@ class Mailbox:
         if self._marks is None:
             self._marks = deque()
         self._forget_marks()
-        self._marks.append((self.accepted, current_time()))
+        self._marks.append((self.accepted, self._core.now()))
 
     def oldest_age_s(self) -> float:
         """How long the message at the head has waited, to within `STEPS_PER_YIELD` messages."""
         if not self.depth or not self._marks:
             return 0.0
         self._forget_marks()
-        return current_time() - self._marks[0][1]
+        return self._core.now() - self._marks[0][1]
 
     def _forget_marks(self) -> None:
         """Keep the last mark at or before the head (messages count from 0), and all behind it."""

@@ -11,7 +11,6 @@ from anyio import (
     ClosedResourceError,
     Event,
     WouldBlock,
-    current_time,
     move_on_after,
 )
 from anyio.lowlevel import checkpoint
@@ -99,7 +98,7 @@ class Ref(Generic[M_contra]):
         mailbox, core = self._mailbox, self._cell.core
         event = Event()
         envelope = Envelope(message, event, next_trace(core.entropy) if mailbox.tracing else None)
-        core.alarms.add(current_time() + timeout_s, envelope)
+        core.alarms.add(core.now() + timeout_s, envelope)
         try:
             try:
                 mailbox.put(envelope)

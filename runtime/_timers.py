@@ -8,8 +8,6 @@ message is unhandled, it skips.
 
 from typing import Any
 
-from anyio import current_time
-
 from ._cell import Cell
 from ._dead_letters import Reason
 from ._envelope import Envelope
@@ -57,7 +55,8 @@ class NamedTimers:
         self.cancel(name)
         self._timers[name] = timer
         self._cell.timers = self
-        self._cell.core.alarms.add(current_time() + delay_s, timer)
+        core = self._cell.core
+        core.alarms.add(core.now() + delay_s, timer)
 
     def deliver(self, timer: "_Timer") -> None:
         """The timer is due: send its message, and wind it again if it is periodic."""
@@ -72,7 +71,7 @@ class NamedTimers:
             except (MailboxFull, ActorStopped):
                 core.bury(self._cell.path, timer.message, Reason.OVERFLOW)
         if timer.period_s is not None:
-            core.alarms.add(current_time() + timer.period_s, timer)
+            core.alarms.add(core.now() + timer.period_s, timer)
 
 
 class _Timer:

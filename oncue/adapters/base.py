@@ -344,7 +344,7 @@ class QueueBase(AsyncContextManagerMixin, ABC):
         repeated = False
         while True:
             inside = self._inside
-            queue = await inside.queue(queue_name)
+            queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
             try:
                 return await queue.ask(request, timeout_s=STORE_TIMEOUT_S)
             except ActorStopped:
