@@ -5,6 +5,8 @@ from .door import Entrance as Entrance
 from .door import Inside as Inside
 from .errors import QueueNotRunning as QueueNotRunning
 from .errors import UnknownTask as UnknownTask
+from .events import EventStream as EventStream
+from .events import Listeners as Listeners
 from .graph import Parts as Parts
 from .graph import memory_graph as memory_graph
 from .handlers import FunctionHandler as FunctionHandler

@@ -23,6 +23,7 @@ class Attempt:
         "began_s",
         "claimed",
         "done",
+        "error",
         "recalled",
         "settlement",
         "took_s",
@@ -35,6 +36,7 @@ class Attempt:
         self.recalled = False
         self.settlement: Settlement | None = None
         self.took_s = 0.0
+        self.error: Exception | None = None  # the handler's, for those who listen
         self._stop: Stop | None = None
         self._scope: CancelScope | None = None
 

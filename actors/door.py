@@ -4,6 +4,7 @@ It is the last child to start, so the facade finds everything up; and the first 
 while it drains, all the others still work: handlers that end may settle, and may enqueue.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -20,15 +21,19 @@ from ..runtime import (
     Restart,
 )
 from .errors import QueueNotRunning
+from .events import Listeners
+from .job_events import EVENT_SCHEDULER_SHUTDOWN, EVENT_SCHEDULER_STARTED, queue_event
 from .messages import (
     DeadLetterMessage,
     Drain,
+    EventMessage,
     PoolMessage,
+    Publish,
     QueueMessage,
     StoreMessage,
     WaiterMessage,
+    hint,
 )
-from .queue import QueueActor
 
 DRAIN_MARGIN_S = 5.0
 """Beyond the grace: for cancelled handlers to clean up, and for the last exchange."""
@@ -41,8 +46,10 @@ class Inside:
     store: Ref[StoreMessage]
     waiters: Ref[WaiterMessage]
     dead_letters: Ref[DeadLetterMessage]
+    events: Ref[EventMessage]
     pool: Ref[PoolMessage]
     context: Context
+    queue_factory: Callable[[str], Actor[QueueMessage]]
     _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
 
     def known_queue(self, name: str) -> Ref[QueueMessage] | None:
@@ -68,7 +75,7 @@ class Inside:
             pass
         spec = ChildSpec(
             child,
-            lambda: QueueActor(name, store="../../store", pool="../pool"),
+            lambda: self.queue_factory(name),
             restart=Restart.TRANSIENT,
         )
         try:
@@ -105,7 +112,16 @@ class Entrance:
 class Door(Actor[Any]):
     """Opens the entrance when it starts; closes it and drains the pool when it stops."""
 
-    def __init__(self, entrance: Entrance, *, grace_s: float) -> None:
+    def __init__(
+        self,
+        entrance: Entrance,
+        listeners: Listeners,
+        queue_factory: Callable[[str], Actor[QueueMessage]],
+        *,
+        grace_s: float,
+    ) -> None:
+        self._listeners = listeners
+        self._queue_factory = queue_factory
         self._entrance = entrance
         self._grace_s = grace_s
 
@@ -115,13 +131,20 @@ class Door(Actor[Any]):
             store=lookup("./store"),
             waiters=lookup("./waiters"),
             dead_letters=lookup("./dead-letters"),
+            events=lookup("./events"),
             pool=lookup("./work/pool"),
             context=self.context,
+            queue_factory=self._queue_factory,
         )
         self._entrance.open(self._inside)
+        self._publish(EVENT_SCHEDULER_STARTED)
 
     async def on_stop(self, reason: Exception | None) -> None:
         self._entrance.close()
+        await self._drain()
+        self._publish(EVENT_SCHEDULER_SHUTDOWN)
+
+    async def _drain(self) -> None:
         if not self._inside.pool.is_up:
             return  # it crashed, and the tree is giving up: there is nothing to drain
         try:
@@ -132,6 +155,10 @@ class Door(Actor[Any]):
             # A handler that ignores its cancellation, or a store that does not answer: what
             # was not settled is handed back by the pool's next incarnation.
             self.context.log.warning("drain_incomplete", grace_s=self._grace_s)
+
+    def _publish(self, code: int) -> None:
+        if self._listeners.wants(code):
+            hint(self._inside.events, Publish(events=[queue_event(code)]))
 
     async def receive(self, message: object) -> None:
         raise TypeError(f"the door takes no messages, not {type(message).__name__}")

@@ -2,6 +2,8 @@
 
 oncue                    one_for_one
 ├── store                the group commit
+├── listeners            dynamic: one per callback that listens
+├── events               fans out to them, and to iterators
 ├── waiters              whoever waits for a task to end
 ├── dead-letters         new lives, and expiry
 ├── work                 rest_for_one
@@ -15,14 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtime import Actor, ChildSpec, Clock, Entropy, Strategy, SupervisorSpec
+from ..runtime import Actor, ChildSpec, Clock, Entropy, Overflow, Strategy, SupervisorSpec
 from ..stores import Store
 from .backoff import RetryPolicy
 from .dead_letters import DeadLetterKeeper
 from .door import DRAIN_MARGIN_S, Door, Entrance
+from .events import EventFan, Listeners
 from .executors import Executors
 from .handlers import Handlers
 from .pool import Pool
+from .queue import QueueActor
 from .store import StoreActor
 from .waiters import Waiters
 from .worker import Worker
@@ -38,6 +42,7 @@ class Parts:
     store: Store
     handlers: Handlers
     entrance: Entrance
+    listeners: Listeners
     clock: Clock
     entropy: Entropy
     policy: RetryPolicy
@@ -59,6 +64,12 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
         name,
         children=[
             ChildSpec("store", lambda: StoreActor(parts.store), shutdown_s=30.0),
+            SupervisorSpec("listeners", strategy=Strategy.DYNAMIC),
+            ChildSpec(
+                "events",
+                lambda: EventFan(parts.listeners, under="./listeners", clock=parts.clock),
+                overflow=Overflow.DROP_OLD,
+            ),
             ChildSpec("waiters", lambda: Waiters(store="./store")),
             ChildSpec(
                 "dead-letters", lambda: DeadLetterKeeper(store="./store", pool="./work/pool")
@@ -83,7 +94,12 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
             ),
             ChildSpec(
                 "door",
-                lambda: Door(parts.entrance, grace_s=parts.shutdown_grace_s),
+                lambda: Door(
+                    parts.entrance,
+                    parts.listeners,
+                    _queue_factory(parts),
+                    grace_s=parts.shutdown_grace_s,
+                ),
                 shutdown_s=parts.shutdown_grace_s + 2 * DRAIN_MARGIN_S,
             ),
         ],
@@ -95,6 +111,8 @@ def _pool(parts: Parts) -> Pool:
         node=parts.node,
         store="../store",
         waiters="../waiters",
+        events="../events",
+        listeners=parts.listeners,
         handlers=parts.handlers,
         queues=parts.queues,
         policy=parts.policy,
@@ -112,6 +130,19 @@ def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable
             executors=executors,
             policy=parts.policy,
             entropy=parts.entropy,
+        )
+
+    return make
+
+
+def _queue_factory(parts: Parts) -> Callable[[str], QueueActor]:
+    def make(name: str) -> QueueActor:
+        return QueueActor(
+            name,
+            store="../../store",
+            pool="../pool",
+            events="../../events",
+            listeners=parts.listeners,
         )
 
     return make

@@ -24,6 +24,7 @@ from ..stores import (
     TaskView,
 )
 from .attempt import Attempt
+from .job_events import JobEvent
 from .tally import Tally
 
 M = TypeVar("M")
@@ -239,6 +240,24 @@ class Expire:
 
 
 DeadLetterMessage = Requeue | RequeueAll | Expire
+
+
+# -- to the events ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Pass these on to whoever listens."""
+
+    events: Sequence[JobEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenersChanged:
+    """A listener has come, or gone."""
+
+
+EventMessage = Publish | ListenersChanged
 
 
 def hint(ref: Ref[M], message: M) -> None:

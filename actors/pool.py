@@ -16,7 +16,6 @@ from uuid import UUID
 from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
 from ..stores import (
     Back,
-    Cancelled,
     Claim,
     Claims,
     Dead,
@@ -29,12 +28,22 @@ from ..stores import (
 from .attempt import Attempt
 from .backoff import RetryPolicy
 from .decide import decide
+from .events import Listeners
 from .handlers import Handlers
+from .job_events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_SUBMITTED,
+    JobEvent,
+    executed,
+    submitted,
+)
 from .messages import (
     STORE_TIMEOUT_S,
     CancelAttempt,
     Drain,
     Ended,
+    EventMessage,
     Exchange,
     Finished,
     GetTally,
@@ -43,6 +52,7 @@ from .messages import (
     LookAround,
     LookAtWorkers,
     PoolMessage,
+    Publish,
     Ready,
     Run,
     StoreMessage,
@@ -50,7 +60,7 @@ from .messages import (
     Wake,
     hint,
 )
-from .outcome import Raised, Stop, Stopped
+from .outcome import Outcome, Raised, Stop, Stopped
 from .slots import Slots
 from .tally import Tally
 
@@ -69,6 +79,8 @@ class Pool(Actor[PoolMessage]):
         node: str,
         store: str,
         waiters: str,
+        events: str,
+        listeners: Listeners,
         handlers: Handlers,
         queues: frozenset[str] | None,
         policy: RetryPolicy,
@@ -76,7 +88,8 @@ class Pool(Actor[PoolMessage]):
         poll_interval_s: float,
     ) -> None:
         self._node = node
-        self._paths = store, waiters
+        self._paths = store, waiters, events
+        self._listeners = listeners
         self._handlers = handlers
         self._only = queues
         self._policy = policy
@@ -84,7 +97,7 @@ class Pool(Actor[PoolMessage]):
         self._poll_interval_s = poll_interval_s
         self._tally = Tally()
         self._slots = Slots()
-        self._settled: list[Settlement] = []
+        self._settled: list[Attempt] = []  # to be recorded by the next exchange
         self._known: frozenset[str] = frozenset()
         self._hints: dict[str, None] = {}  # queues that may have something ready, next first
         self._looking = True
@@ -94,9 +107,10 @@ class Pool(Actor[PoolMessage]):
 
     async def on_start(self) -> None:
         self._now = self.context.now
-        store, waiters = self._paths
+        store, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
+        self._events: Ref[EventMessage] = self.context.lookup(events)
         incarnation = await self._store.ask(Join(node=self._node), timeout_s=STORE_TIMEOUT_S)
         self._next_lease = first_lease(incarnation)
         self.context.timers.every("poll", self._poll_interval_s, LookAround())
@@ -146,27 +160,31 @@ class Pool(Actor[PoolMessage]):
                 raise TypeError(f"the pool takes no {type(other).__name__}")
 
     def _settle(self, done: Sequence[Attempt]) -> None:
-        for attempt in done:
-            if attempt.settlement is not None:
-                self._settled.append(attempt.settlement)
+        self._settled += [attempt for attempt in done if attempt.settlement is not None]
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Settle for a worker that cannot."""
+        settlement = decide(
+            attempt.claimed,
+            outcome,
+            policy=self._policy,
+            random=self._random(),
+            execution_s=0.0,
+            worker_id=self._node,
+        )
+        attempt.end(settlement, 0.0)
+        self._settle([attempt])
 
     def _on_ready(self, worker: Ref[Run]) -> None:
         for attempt in self._slots.arrive(worker):
-            if not attempt.done:
+            if attempt.done:
+                self._settle([attempt])
+            elif attempt.began_s is None and attempt.stopped is not None:
+                self._end(attempt, Stopped(why=attempt.stopped))
+            else:
                 # The worker died with it. That counts as an attempt, so that a task that
-                # kills workers comes to an end; what had not begun counts as it was stopped.
-                why = attempt.stopped if attempt.began_s is None else None
-                outcome = Raised(error="its worker died") if why is None else Stopped(why=why)
-                settlement = decide(
-                    attempt.claimed,
-                    outcome,
-                    policy=self._policy,
-                    random=self._random(),
-                    execution_s=0.0,
-                    worker_id=worker.path,
-                )
-                attempt.end(settlement, 0.0)
-            self._settle([attempt])
+                # kills workers comes to an end.
+                self._end(attempt, Raised(error="its worker died"))
 
     def _cancel(self, task_id: UUID, lease: int) -> None:
         for attempt in (*self._slots.in_hand(), *self._slots.waiting):
@@ -176,9 +194,8 @@ class Pool(Actor[PoolMessage]):
 
     def _on_drain(self, envelope: Envelope, grace_s: float) -> None:
         self._drain = envelope
-        self._settled += [
-            Back(task_id=task.row.task_id, lease=task.lease) for task in self._slots.drain()
-        ]
+        for attempt in self._slots.drain():
+            self._end(attempt, Stopped(why=Stop.DRAINED))
         self.context.timers.after("grace", grace_s, GraceOver())
 
     # -- the exchange -------------------------------------------------------------------
@@ -192,10 +209,10 @@ class Pool(Actor[PoolMessage]):
                 return
             settled, self._settled = self._settled, []
             self._looking = False
+            settlements = [a.settlement for a in settled if a.settlement is not None]
+            request = Exchange(settlements=settlements, claims=claims)
             try:
-                answer = await self._store.ask(
-                    Exchange(settlements=settled, claims=claims), timeout_s=STORE_TIMEOUT_S
-                )
+                answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             except StoreUnavailable:
                 self._settled = settled + self._settled
                 self.context.timers.after("reconnect", RECONNECT_S, LookAround())
@@ -226,20 +243,30 @@ class Pool(Actor[PoolMessage]):
             node=self._node, first_lease=self._next_lease, task_types=task_types, queues=queues
         )
 
-    def _record(self, settled: Sequence[Settlement], refused: Sequence[Settlement]) -> None:
+    def _record(self, settled: Sequence[Attempt], refused: Sequence[Settlement]) -> None:
+        """Tell those who wait, listen and count what the store has taken."""
         if not settled:
             return
         too_late = {settlement.lease for settlement in refused}
         self._tally.refused += len(too_late)
         ended: list[UUID] = []
-        for settlement in settled:
-            if settlement.lease in too_late:
+        recorded: list[Attempt] = []
+        for attempt in settled:
+            settlement = attempt.settlement
+            if settlement is None or settlement.lease in too_late:
                 continue
             self._tally.count(settlement)
-            if isinstance(settlement, (Done, Dead, Cancelled)):
+            if not isinstance(settlement, Back):
+                recorded.append(attempt)
+            if isinstance(settlement, (Done, Dead)):
                 ended.append(settlement.task_id)
         if ended:
             hint(self._waiters, Ended(task_ids=ended))
+        if self._listeners.wants(EVENT_JOB_EXECUTED | EVENT_JOB_ERROR):
+            self._publish([executed(attempt) for attempt in recorded])
+
+    def _publish(self, events: Sequence[JobEvent]) -> None:
+        hint(self._events, Publish(events=events))
 
     def _deal(self) -> None:
         """Hand what waits to the free workers."""
@@ -248,8 +275,10 @@ class Pool(Actor[PoolMessage]):
                 worker.tell_nowait(Run(attempts=attempts))
             except (ActorStopped, MailboxFull):
                 for attempt in self._slots.undeal(worker):
-                    task = attempt.claimed
-                    self._settled.append(Back(task_id=task.row.task_id, lease=task.lease))
+                    self._end(attempt, Stopped(why=Stop.DRAINED))
+            else:
+                if self._listeners.wants(EVENT_JOB_SUBMITTED):
+                    self._publish([submitted(attempt) for attempt in attempts])
         self._watch_workers()
 
     def _watch_workers(self) -> None:

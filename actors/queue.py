@@ -9,12 +9,16 @@ from collections.abc import Sequence
 
 from ..runtime import Actor, ActorDied, ActorStopped, AskTimeout, Envelope, Ref
 from ..stores import Added, AddOutcome, TaskRow
+from .events import Listeners
+from .job_events import EVENT_JOB_ADDED, task_event
 from .messages import (
     STORE_TIMEOUT_S,
     Add,
     Enqueue,
+    EventMessage,
     LookIdle,
     PoolMessage,
+    Publish,
     QueueMessage,
     StoreMessage,
     Wake,
@@ -28,13 +32,15 @@ IDLE_S = 60.0
 class QueueActor(Actor[QueueMessage]):
     """Admission to one queue."""
 
-    def __init__(self, name: str, store: str, pool: str) -> None:
+    def __init__(self, name: str, store: str, pool: str, events: str, listeners: Listeners) -> None:
         self._name = name
-        self._paths = store, pool
+        self._paths = store, pool, events
+        self._listeners = listeners
         self._used = True
 
     async def on_start(self) -> None:
-        store, pool = self._paths
+        store, pool, events = self._paths
+        self._events: Ref[EventMessage] = self.context.lookup(events)
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
         self.context.timers.every("idle", IDLE_S, LookIdle())
@@ -58,4 +64,11 @@ class QueueActor(Actor[QueueMessage]):
         outcomes = await self._store.ask(Add(rows=rows), timeout_s=STORE_TIMEOUT_S)
         if any(isinstance(outcome, Added) for outcome in outcomes):
             hint(self._pool, Wake(queue_name=self._name))
+        if self._listeners.wants(EVENT_JOB_ADDED):
+            events = [
+                task_event(EVENT_JOB_ADDED, row.task_id, self._name)
+                for row, outcome in zip(rows, outcomes, strict=True)
+                if isinstance(outcome, Added)
+            ]
+            hint(self._events, Publish(events=events))
         return outcomes

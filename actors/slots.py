@@ -104,12 +104,12 @@ class Slots:
                 hand[:] = [attempt for attempt in hand if not attempt.recalled]
         return done
 
-    def drain(self) -> list[ClaimedTask]:
+    def drain(self) -> list[Attempt]:
         """Take back all that has not begun."""
         for hand in self._busy.values():
             self._take_back(hand)
             hand[:] = [attempt for attempt in hand if not attempt.recalled]
-        waiting = [attempt.claimed for attempt in self.waiting]
+        waiting = list(self.waiting)
         self.waiting.clear()
         return waiting
 

@@ -99,7 +99,11 @@ class Worker(Actor[Run]):
 
     async def _conclude(self, attempt: Attempt, end: Returned | Exception | None) -> None:
         """Decide what becomes of the task, and tell the pool when it is time to."""
-        outcome = end if isinstance(end, Returned) else await self._judge(attempt, end)
+        if isinstance(end, Returned):
+            outcome: Outcome = end
+        else:
+            attempt.error = end
+            outcome = await self._judge(attempt, end)
         now = self._now()
         took_s = 0.0 if attempt.began_s is None else now - attempt.began_s
         settlement = decide(

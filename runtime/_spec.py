@@ -79,7 +79,9 @@ class Backoff:
         return plain * (1 + self.jitter * (2 * random - 1))
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: a generic, frozen and slotted dataclass cannot be made as `ChildSpec[M](...)` on
+# Python 3.11.
+@dataclass(frozen=True)
 class ChildSpec(Generic[M_contra]):
     """One actor: how to make it, and how it lives.
 

@@ -14,7 +14,17 @@ from uuid import UUID
 from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, sleep_forever
 from anyio.abc import TaskStatus
 
-from oncue.actors import Entrance, Handlers, Inside, TaskHandler
+from oncue.actors import Entrance, EventStream, Handlers, Inside, Listeners, TaskHandler
+from oncue.actors.job_events import (
+    EVENT_ALL,
+    EVENT_JOB_MODIFIED,
+    EVENT_JOB_REMOVED,
+    EVENT_SCHEDULER_PAUSED,
+    EVENT_SCHEDULER_RESUMED,
+    JobEvent,
+    queue_event,
+    task_event,
+)
 from oncue.actors.messages import (
     STORE_TIMEOUT_S,
     CancelAttempt,
@@ -23,7 +33,9 @@ from oncue.actors.messages import (
     Ended,
     Enqueue,
     Find,
+    ListenersChanged,
     ListQueues,
+    Publish,
     Remove,
     Requeue,
     RequeueAll,
@@ -93,6 +105,7 @@ class QueueBase(AsyncContextManagerMixin, ABC):
         self._entropy = entropy
         self._handlers = Handlers()
         self._entrance = Entrance(name)
+        self._listeners = Listeners()
 
     # -- running ------------------------------------------------------------------------
 
@@ -236,16 +249,22 @@ class QueueBase(AsyncContextManagerMixin, ABC):
             hint(self._inside.pool, CancelAttempt(task_id=wanted, lease=lease))
         if edited.count:
             hint(self._inside.waiters, Ended(task_ids=[wanted]))
+            self._publish_change(EVENT_JOB_REMOVED, wanted, edited)
         return edited.count > 0
 
     async def pause_job(self, task_id: UUID | str) -> bool:
         """Hold a waiting task back; False when there is none to hold."""
-        return (await self._edit(PauseTask(task_id=_uuid(task_id)))).count > 0
+        wanted = _uuid(task_id)
+        edited = await self._edit(PauseTask(task_id=wanted))
+        self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
+        return edited.count > 0
 
     async def resume_job(self, task_id: UUID | str) -> bool:
         """Put a paused task back into its place; False when it is not paused."""
-        edited = await self._edit(ResumeTask(task_id=_uuid(task_id)))
+        wanted = _uuid(task_id)
+        edited = await self._edit(ResumeTask(task_id=wanted))
         self._wake(edited.queue_name)
+        self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
         return edited.count > 0
 
     # -- queues -------------------------------------------------------------------------
@@ -274,11 +293,17 @@ class QueueBase(AsyncContextManagerMixin, ABC):
     async def pause_queue(self, queue_name: str = "default") -> None:
         """Start nothing more from this queue, on any node; what runs, runs on."""
         await self._edit(PauseQueue(queue_name=queue_name))
+        self._publish(
+            EVENT_SCHEDULER_PAUSED, lambda: queue_event(EVENT_SCHEDULER_PAUSED, queue_name)
+        )
 
     async def resume_queue(self, queue_name: str = "default") -> None:
         """Undo `pause_queue`."""
         await self._edit(ResumeQueue(queue_name=queue_name))
         self._wake(queue_name)
+        self._publish(
+            EVENT_SCHEDULER_RESUMED, lambda: queue_event(EVENT_SCHEDULER_RESUMED, queue_name)
+        )
 
     async def purge_queue(self, queue_name: str = "default") -> int:
         """Remove what waits, without a trace; what runs is left. Returns how many."""
@@ -321,7 +346,44 @@ class QueueBase(AsyncContextManagerMixin, ABC):
         """Forget results at least `older_than` seconds old (None: all). Returns how many."""
         return await self._ask(Remove(what=PurgeResults(older_than_s=older_than or 0.0)))
 
+    # -- events -------------------------------------------------------------------------
+
+    def add_listener(self, callback: Callable[[Any], object], mask: int = EVENT_ALL) -> None:
+        """Call `callback(event)` for each event of `mask`, as APScheduler has them.
+
+        An async callback runs in the event loop, a plain one in a worker thread. Each has a
+        queue of its own: a slow one loses its oldest events, a raising one is logged, and
+        neither delays anybody. Adding it again replaces its mask.
+        """
+        self._listeners.add(callback, mask)
+        self._listeners_changed()
+
+    def remove_listener(self, callback: Callable[[Any], object]) -> bool:
+        """Undo `add_listener`; False when it does not listen."""
+        known = self._listeners.remove(callback)
+        self._listeners_changed()
+        return known
+
+    def events(self, mask: int = EVENT_ALL) -> EventStream:
+        """An async iterator over events from now on; it ends when the queue stops.
+
+        It keeps 1000 events that are not read yet, and then drops the oldest.
+        """
+        return self._listeners.stream(mask)
+
     # -----------------------------------------------------------------------------------
+
+    def _listeners_changed(self) -> None:
+        if self._entrance.is_open:
+            hint(self._inside.events, ListenersChanged())
+
+    def _publish(self, code: int, make: Callable[[], JobEvent]) -> None:
+        if self._listeners.wants(code):
+            hint(self._inside.events, Publish(events=[make()]))
+
+    def _publish_change(self, code: int, task_id: UUID, edited: Edited) -> None:
+        if edited.count:
+            self._publish(code, lambda: task_event(code, task_id, edited.queue_name or ""))
 
     @property
     def _inside(self) -> Inside:

@@ -63,6 +63,7 @@ class MemoryQueue(QueueBase):
                 store=self._store,
                 handlers=self._handlers,
                 entrance=self._entrance,
+                listeners=self._listeners,
                 clock=self._clock,
                 entropy=self._entropy,
                 policy=RetryPolicy(
