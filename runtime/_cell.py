@@ -266,6 +266,8 @@ class Cell:
             handled=mailbox.handled,
             restarts=self.restarts,
             current=None if in_hand is EMPTY else type(bare(in_hand)).__name__,
+            in_hand=mailbox.unfinished,
+            idle=mailbox.idle and self.alive,
             last_crash=last_crash,
         )
 

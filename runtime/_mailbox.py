@@ -98,9 +98,13 @@ class Mailbox:
         return self.accepted - self.taken
 
     @property
+    def unfinished(self) -> int:
+        """Messages taken and not finished: the one in hand, or what a batch left unanswered."""
+        return (self.in_hand is not EMPTY) + len(self.unanswered or ())
+
+    @property
     def handled(self) -> int:
-        in_hand = (self.in_hand is not EMPTY) + len(self.unanswered or ())
-        return self.taken - self.dead - self.bounced - self.skipped - in_hand
+        return self.taken - self.dead - self.bounced - self.skipped - self.unfinished
 
     # -- sending ------------------------------------------------------------------------
 

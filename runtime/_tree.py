@@ -10,8 +10,9 @@ class Node:
 
     `kind` is `actor` or the supervisor's strategy; `mailbox_depth` counts messages accepted
     and not yet taken; `oldest_age_s` is how long the oldest of them has waited, exact to
-    within 128 messages; `current` is the type of the message being handled; `last_crash` is
-    the repr of the last crash's exception.
+    within 128 messages; `current` is the type of the message being handled; `in_hand` counts
+    messages taken and not finished, asks kept to be answered later among them; `idle` says that
+    the actor waits at its empty mailbox; `last_crash` is the repr of the last crash's exception.
     """
 
     path: str
@@ -24,6 +25,8 @@ class Node:
     handled: int = 0
     restarts: int = 0
     current: str | None = None
+    in_hand: int = 0
+    idle: bool = False
     last_crash: str | None = None
     children: tuple["Node", ...] = ()
 
