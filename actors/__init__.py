@@ -1,9 +1,14 @@
 """The queue as actors: store, pool, workers, queues, and the graph that holds them."""
 
+from .admission import Admission as Admission
+from .admission import Limits as Limits
 from .backoff import RetryPolicy as RetryPolicy
 from .door import Entrance as Entrance
 from .door import Inside as Inside
+from .errors import MemoryLimitExceeded as MemoryLimitExceeded
+from .errors import QueueFull as QueueFull
 from .errors import QueueNotRunning as QueueNotRunning
+from .errors import RateLimitExceeded as RateLimitExceeded
 from .errors import UnknownTask as UnknownTask
 from .events import EventStream as EventStream
 from .events import Listeners as Listeners

@@ -23,3 +23,55 @@ class UnknownTask(LookupError):
             f"no task {task_id} is known here: it was never enqueued, or its result has expired"
         )
         self.task_id = task_id
+
+
+class QueueFull(RuntimeError):
+    """The queue holds as many tasks as it may; nothing was stored.
+
+    Attributes: `queue`, `limit`, `current`, `wanted`, all in tasks.
+    """
+
+    def __init__(self, queue: str, limit: int, current: int, wanted: int) -> None:
+        super().__init__(
+            f"queue {queue!r} holds {current} tasks of at most {limit} and cannot take {wanted} "
+            "more; raise max_tasks_per_queue, or let enqueue wait with when_full='wait'"
+        )
+        self.queue = queue
+        self.limit = limit
+        self.current = current
+        self.wanted = wanted
+
+
+class MemoryLimitExceeded(RuntimeError):
+    """The payloads of all queues take as much memory as they may; nothing was stored.
+
+    Attributes: `queue`, `limit`, `current`, `wanted`, all in bytes of encoded payload.
+    """
+
+    def __init__(self, queue: str, limit: int, current: int, wanted: int) -> None:
+        super().__init__(
+            f"payloads take {current} of at most {limit} bytes, and queue {queue!r} cannot take "
+            f"{wanted} more; raise max_memory_usage, or let enqueue wait with when_full='wait'"
+        )
+        self.queue = queue
+        self.limit = limit
+        self.current = current
+        self.wanted = wanted
+
+
+class RateLimitExceeded(RuntimeError):
+    """The queue takes so many tasks a second and no more; nothing was stored.
+
+    Attributes: `queue`, `limit` (tasks a second), `current` (tasks that it could take now),
+    `wanted` (tasks).
+    """
+
+    def __init__(self, queue: str, limit: float, current: int, wanted: int) -> None:
+        super().__init__(
+            f"queue {queue!r} takes {limit:g} tasks a second; it could take {current} now, not "
+            f"{wanted}; raise rate_limit_per_second, or let enqueue wait with when_full='wait'"
+        )
+        self.queue = queue
+        self.limit = limit
+        self.current = current
+        self.wanted = wanted

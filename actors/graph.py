@@ -19,6 +19,7 @@ from typing import Any
 
 from ..runtime import Actor, ChildSpec, Clock, Entropy, Overflow, Strategy, SupervisorSpec
 from ..stores import Store
+from .admission import Admission
 from .backoff import RetryPolicy
 from .dead_letters import DeadLetterKeeper
 from .door import DRAIN_MARGIN_S, Door, Entrance
@@ -43,6 +44,7 @@ class Parts:
     handlers: Handlers
     entrance: Entrance
     listeners: Listeners
+    admission: Admission
     clock: Clock
     entropy: Entropy
     policy: RetryPolicy
@@ -143,6 +145,7 @@ def _queue_factory(parts: Parts) -> Callable[[str], QueueActor]:
             pool="../pool",
             events="../../events",
             listeners=parts.listeners,
+            admission=parts.admission,
         )
 
     return make

@@ -107,7 +107,12 @@ class LookIdle:
     """Has the queue been idle since the last time?"""
 
 
-QueueMessage = Enqueue | LookIdle
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookForRoom:
+    """May producers that wait be served now?"""
+
+
+QueueMessage = Enqueue | LookIdle | LookForRoom
 
 # -- to a worker ----------------------------------------------------------------------------
 

@@ -13,8 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oncue.actors import MemoryLimitExceeded as MemoryLimitExceeded
     from oncue.actors import PayloadError as PayloadError
+    from oncue.actors import QueueFull as QueueFull
     from oncue.actors import QueueNotRunning as QueueNotRunning
+    from oncue.actors import RateLimitExceeded as RateLimitExceeded
     from oncue.actors import TaskHandler as TaskHandler
     from oncue.actors import UnknownTask as UnknownTask
     from oncue.actors import task_handler as task_handler
@@ -29,9 +32,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DuplicateTask": "oncue.stores",
+    "MemoryLimitExceeded": "oncue.actors",
     "PayloadError": "oncue.actors",
     "QueueBase": "oncue.adapters.base",
+    "QueueFull": "oncue.actors",
     "QueueNotRunning": "oncue.actors",
+    "RateLimitExceeded": "oncue.actors",
     "StoreUnavailable": "oncue.stores",
     "TaskData": "oncue.stores",
     "TaskHandler": "oncue.actors",

@@ -408,7 +408,7 @@ class QueueBase(AsyncContextManagerMixin, ABC):
             inside = self._inside
             queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
             try:
-                return await queue.ask(request, timeout_s=STORE_TIMEOUT_S)
+                return await queue.ask(request, timeout_s=inf)  # it may wait for room
             except ActorStopped:
                 inside.forget(queue_name)  # it was idle: the next turn starts it again
             except ActorDied:

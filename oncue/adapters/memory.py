@@ -1,11 +1,11 @@
 """The `memory` adapter: in-process, fastest; nothing survives the process."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from oncue.actors import Parts, RetryPolicy, memory_graph
+from oncue.actors import Admission, Limits, Parts, RetryPolicy, memory_graph
 from oncue.actors.door import DRAIN_MARGIN_S
 from oncue.adapters.base import QueueBase
 from oncue.runtime import Clock, Entropy, SeededEntropy, SupervisorSpec, SystemClock
@@ -29,6 +29,16 @@ class MemorySettings(BaseModel):
     process_pool_max_workers: Count = 4
     retry_exponential_base: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
     retry_delay_max: Seconds = 3600.0
+    max_tasks_per_queue: Count | None = 10_000
+    """How many live tasks one queue holds; None: no limit."""
+    max_memory_usage: Count | None = 100_000_000
+    """Bytes of encoded payload that all queues hold together; None: no limit."""
+    enable_rate_limiting: bool = False
+    """Whether `rate_limit_per_second` holds."""
+    rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 100.0
+    """Tasks that one queue takes a second, in bursts of as many."""
+    when_full: Literal["raise", "wait"] = "raise"
+    """What `enqueue` does over a limit."""
     result_cache_limit: Annotated[int, Field(ge=0)] = 1000
     result_ttl: Seconds = 86_400.0
     dead_letter_ttl: Seconds = 7 * 86_400.0
@@ -48,6 +58,18 @@ class MemoryQueue(QueueBase):
     ) -> None:
         super().__init__("memory", clock=clock or SystemClock(), entropy=entropy or SeededEntropy())
         self.settings = settings or MemorySettings()
+        self._admission = Admission(
+            Limits(
+                tasks_max=self.settings.max_tasks_per_queue,
+                payload_bytes_max=self.settings.max_memory_usage,
+                rate_per_s=(
+                    self.settings.rate_limit_per_second
+                    if self.settings.enable_rate_limiting
+                    else None
+                ),
+                wait=self.settings.when_full == "wait",
+            )
+        )
         self._store = MemoryStore(
             clock=CallableStoreClock(self._clock.now),
             result_ttl_s=self.settings.result_ttl,
@@ -64,6 +86,7 @@ class MemoryQueue(QueueBase):
                 handlers=self._handlers,
                 entrance=self._entrance,
                 listeners=self._listeners,
+                admission=self._admission,
                 clock=self._clock,
                 entropy=self._entropy,
                 policy=RetryPolicy(

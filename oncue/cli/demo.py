@@ -111,7 +111,9 @@ def run_demo(directory: Path | None, *, backend: str, workers: int) -> int:
 
 
 async def _demo(root: str, workers: int, console: Console, clock: Clock) -> Summary:
-    queue = open_queue("memory", max_workers=workers, result_cache_limit=sys.maxsize)
+    queue = open_queue(
+        "memory", max_workers=workers, result_cache_limit=sys.maxsize, when_full="wait"
+    )
     queue.register_handler("file", examine_file)
     queue.register_handler("python source", examine_source)
     console.print(f"examining {root} with {workers} workers")
