@@ -41,9 +41,13 @@ class Executors:
                 # which pickle would take for a different object.
                 place = function.__module__, function.__qualname__
                 with self._clock.hold():
-                    return await to_process.run_sync(
-                        _in_process, *place, argument, cancellable=True, limiter=self._processes
-                    )
+                    try:
+                        return await to_process.run_sync(
+                            _in_process, *place, argument, cancellable=True, limiter=self._processes
+                        )
+                    except (KeyboardInterrupt, SystemExit) as error:
+                        # The worker process's, from before `_in_process` could look after it.
+                        raise ProcessAborted(f"{type(error).__name__}: {error}") from None
             case _:
                 assert_never(handler.executor)
 

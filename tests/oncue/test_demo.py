@@ -137,8 +137,8 @@ def test_ctrl_c_drains_and_says_what_was_not_run(backend: str) -> None:
         rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output + rest
     rows = table(rest)
-    assert "Traceback" not in rest
-    assert int(rows["not run"]) > 0
+    assert "Traceback" not in rest, rest
+    assert int(rows["not run"]) > 0, rest
     assert int(rows["files"]) == ended(rows) + int(rows["not run"])
     assert int(rows["bytes"]) > 0
 
