@@ -19,4 +19,5 @@ from .handlers import Handlers as Handlers
 from .handlers import PayloadError as PayloadError
 from .handlers import TaskHandler as TaskHandler
 from .handlers import task_handler as task_handler
+from .jobs import Job as Job
 from .tally import Tally as Tally

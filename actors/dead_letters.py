@@ -1,9 +1,10 @@
-"""The dead letters' keeper: gives them new lives, and prunes what has expired."""
+"""The dead letters' keeper: gives them new lives, prunes what has expired, and takes stock."""
 
 from ..runtime import Actor, Envelope, Ref
 from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters, StoreUnavailable
 from .messages import (
     STORE_TIMEOUT_S,
+    Count,
     DeadLetterMessage,
     Edit,
     Expire,
@@ -12,11 +13,15 @@ from .messages import (
     Requeue,
     RequeueAll,
     StoreMessage,
+    TakeStock,
     Wake,
     hint,
 )
+from .tally import Tally
 
 EXPIRE_S = 60.0
+COUNT_S = 1.0
+"""How old the figures of `metrics` may be."""
 REQUEUE_MAX = 500
 """How many dead letters one transaction takes along."""
 
@@ -24,7 +29,8 @@ REQUEUE_MAX = 500
 class DeadLetterKeeper(Actor[DeadLetterMessage]):
     """Dying is a settlement, which the pool writes; this is about what comes after."""
 
-    def __init__(self, store: str, pool: str) -> None:
+    def __init__(self, *, store: str, pool: str, tally: Tally) -> None:
+        self._tally = tally
         self._paths = store, pool
 
     async def on_start(self) -> None:
@@ -32,6 +38,7 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
         self.context.timers.every("expire", EXPIRE_S, Expire())
+        self.context.timers.every("count", COUNT_S, TakeStock())
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         for envelope in batch:
@@ -47,6 +54,10 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
                     case RequeueAll(queue_name=queue_name):
                         envelope.reply(await self._requeue_all(queue_name))
                         hint(self._pool, Wake())
+                    case TakeStock():
+                        self._tally.counts = await self._store.ask(
+                            Count(queue_name=None), timeout_s=STORE_TIMEOUT_S
+                        )
                     case _:
                         await self._store.ask(
                             Remove(what=PurgeExpired()), timeout_s=STORE_TIMEOUT_S

@@ -29,6 +29,7 @@ from .messages import (
     EventMessage,
     PoolMessage,
     Publish,
+    PullerMessage,
     QueueMessage,
     StoreMessage,
     WaiterMessage,
@@ -48,6 +49,7 @@ class Inside:
     dead_letters: Ref[DeadLetterMessage]
     events: Ref[EventMessage]
     pool: Ref[PoolMessage]
+    puller: Ref[PullerMessage]
     context: Context
     queue_factory: Callable[[str], Actor[QueueMessage]]
     _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
@@ -133,6 +135,7 @@ class Door(Actor[Any]):
             dead_letters=lookup("./dead-letters"),
             events=lookup("./events"),
             pool=lookup("./work/pool"),
+            puller=lookup("./puller"),
             context=self.context,
             queue_factory=self._queue_factory,
         )

@@ -37,6 +37,15 @@ async def execute(handler: TaskHandler, task: TaskData, executors: Executors) ->
     return returned
 
 
+def outcome_of(value: Any) -> Outcome:
+    """What a value given by hand means. Raises ValueError naming `result`."""
+    if isinstance(value, TaskResult):
+        if value.status is TaskStatus.FAILED:
+            return Raised(error=clip_error(value.error or "failed"))
+        value = value.result
+    return Returned(result=encode_result(value))
+
+
 async def judge(
     attempt: Attempt, end: Exception | None, handler: TaskHandler | None, task: TaskData
 ) -> Outcome:

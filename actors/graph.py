@@ -10,6 +10,7 @@ oncue                    one_for_one
 │   ├── pool             free workers, exchanges
 │   ├── workers          dynamic: run handlers
 │   └── queues           dynamic: one per queue that is written to
+├── puller               tasks pulled by hand
 └── door                 the facade's way in; drains when it closes
 """
 
@@ -27,8 +28,10 @@ from .events import EventFan, Listeners
 from .executors import Executors
 from .handlers import Handlers
 from .pool import Pool
+from .puller import Puller
 from .queue import QueueActor
 from .store import StoreActor
+from .tally import Tally
 from .waiters import Waiters
 from .worker import Worker
 
@@ -45,6 +48,7 @@ class Parts:
     entrance: Entrance
     listeners: Listeners
     admission: Admission
+    tally: Tally
     clock: Clock
     entropy: Entropy
     policy: RetryPolicy
@@ -74,7 +78,8 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
             ),
             ChildSpec("waiters", lambda: Waiters(store="./store")),
             ChildSpec(
-                "dead-letters", lambda: DeadLetterKeeper(store="./store", pool="./work/pool")
+                "dead-letters",
+                lambda: DeadLetterKeeper(store="./store", pool="./work/pool", tally=parts.tally),
             ),
             SupervisorSpec(
                 "work",
@@ -94,6 +99,7 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
                     SupervisorSpec("queues", strategy=Strategy.DYNAMIC),
                 ],
             ),
+            ChildSpec("puller", lambda: _puller(parts)),
             ChildSpec(
                 "door",
                 lambda: Door(
@@ -118,8 +124,20 @@ def _pool(parts: Parts) -> Pool:
         handlers=parts.handlers,
         queues=parts.queues,
         policy=parts.policy,
+        tally=parts.tally,
         entropy=parts.entropy,
         poll_interval_s=parts.poll_interval_s,
+    )
+
+
+def _puller(parts: Parts) -> Puller:
+    return Puller(
+        node=f"{parts.node}/by-hand",
+        store="./store",
+        pool="./work/pool",
+        waiters="./waiters",
+        policy=parts.policy,
+        entropy=parts.entropy,
     )
 
 

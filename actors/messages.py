@@ -13,6 +13,7 @@ from ..runtime import ActorStopped, MailboxFull, Ref, Request
 from ..stores import (
     AddOutcome,
     Change,
+    ClaimedTask,
     Claims,
     Counts,
     Edited,
@@ -25,7 +26,7 @@ from ..stores import (
 )
 from .attempt import Attempt
 from .job_events import JobEvent
-from .tally import Tally
+from .outcome import Outcome
 
 M = TypeVar("M")
 
@@ -181,21 +182,8 @@ class LookAround:
     """Time to ask the store what is ready: an alarm, or the poll."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetTally(Request[Tally]):
-    """What the pool has done so far, and what it is doing."""
-
-
 PoolMessage = (
-    Ready
-    | Finished
-    | LookAtWorkers
-    | Wake
-    | CancelAttempt
-    | Drain
-    | GraceOver
-    | LookAround
-    | GetTally
+    Ready | Finished | LookAtWorkers | Wake | CancelAttempt | Drain | GraceOver | LookAround
 )
 
 # -- to the waiters -------------------------------------------------------------------------
@@ -244,8 +232,41 @@ class Expire:
     """Time to prune what is past its time to live."""
 
 
-DeadLetterMessage = Requeue | RequeueAll | Expire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeStock:
+    """Time to count what the store holds."""
 
+
+DeadLetterMessage = Requeue | RequeueAll | Expire | TakeStock
+
+
+# -- to the puller ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull(Request[ClaimedTask | None]):
+    """Claim the next task of this queue, or (None) of any, for somebody outside."""
+
+    queue_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlePulled(Request[bool]):
+    """How a pulled task ended; False when it is not in anybody's hands any more."""
+
+    task_id: UUID
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """A pulled task's timeout has passed."""
+
+    task_id: UUID
+    lease: int
+
+
+PullerMessage = Pull | SettlePulled | GiveBack
 
 # -- to the events ----------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ one held: a pool that died between claim and start loses nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
@@ -46,7 +45,6 @@ from .messages import (
     EventMessage,
     Exchange,
     Finished,
-    GetTally,
     GraceOver,
     Join,
     LookAround,
@@ -84,6 +82,7 @@ class Pool(Actor[PoolMessage]):
         handlers: Handlers,
         queues: frozenset[str] | None,
         policy: RetryPolicy,
+        tally: Tally,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
@@ -95,7 +94,7 @@ class Pool(Actor[PoolMessage]):
         self._policy = policy
         self._random = entropy.random
         self._poll_interval_s = poll_interval_s
-        self._tally = Tally()
+        self._tally = tally
         self._slots = Slots()
         self._settled: list[Attempt] = []  # to be recorded by the next exchange
         self._known: frozenset[str] = frozenset()
@@ -125,6 +124,7 @@ class Pool(Actor[PoolMessage]):
         for envelope in batch:
             self._take(envelope)
         await self._exchange()
+        self._tally.busy, self._tally.idle = self._slots.busy, self._slots.free
         if self._drain is not None and not self._slots.busy and not self._settled:
             self._drain.reply()
 
@@ -152,10 +152,6 @@ class Pool(Actor[PoolMessage]):
             case GraceOver():
                 for attempt in self._slots.in_hand():
                     attempt.stop(Stop.DRAINED)
-            case GetTally():
-                tally = self._tally
-                tally.running, tally.idle = self._slots.busy, self._slots.free
-                envelope.reply(replace(tally))
             case other:
                 raise TypeError(f"the pool takes no {type(other).__name__}")
 
@@ -247,6 +243,7 @@ class Pool(Actor[PoolMessage]):
         """Tell those who wait, listen and count what the store has taken."""
         if not settled:
             return
+        now = self._now()
         too_late = {settlement.lease for settlement in refused}
         self._tally.refused += len(too_late)
         ended: list[UUID] = []
@@ -255,7 +252,7 @@ class Pool(Actor[PoolMessage]):
             settlement = attempt.settlement
             if settlement is None or settlement.lease in too_late:
                 continue
-            self._tally.count(settlement)
+            self._tally.count(settlement, now)
             if not isinstance(settlement, Back):
                 recorded.append(attempt)
             if isinstance(settlement, (Done, Dead)):

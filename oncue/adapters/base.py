@@ -1,88 +1,31 @@
-"""The queue as its users see it, the same for every adapter.
+"""The queue as its users hold it: its life, its handlers, its events, and `QueueClient`'s calls.
 
-Each call is an ask of one of the queue's actors: the facade has no state of its own but its
-handlers, and the entrance to the graph while that runs.
+It has no state of its own but its handlers, its listeners, and the entrance to the graph
+while that runs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from math import inf
-from typing import Any, Self, TypeVar
-from uuid import UUID
+from typing import Any, Self
 
 from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, sleep_forever
 from anyio.abc import TaskStatus
 
-from oncue.actors import Entrance, EventStream, Handlers, Inside, Listeners, TaskHandler
-from oncue.actors.job_events import (
-    EVENT_ALL,
-    EVENT_JOB_MODIFIED,
-    EVENT_JOB_REMOVED,
-    EVENT_SCHEDULER_PAUSED,
-    EVENT_SCHEDULER_RESUMED,
-    JobEvent,
-    queue_event,
-    task_event,
-)
-from oncue.actors.messages import (
-    STORE_TIMEOUT_S,
-    CancelAttempt,
-    Count,
-    Edit,
-    Ended,
-    Enqueue,
-    Find,
-    ListenersChanged,
-    ListQueues,
-    Publish,
-    Remove,
-    Requeue,
-    RequeueAll,
-    WaitFor,
-    Wake,
-    hint,
-)
+from oncue.actors import EventStream, Handlers, QueueNotRunning, Tally, TaskHandler
+from oncue.actors.job_events import EVENT_ALL
+from oncue.actors.messages import Count, ListenersChanged, hint
+from oncue.adapters.client import QueueClient
 from oncue.runtime import (
-    ActorDied,
-    ActorStopped,
     ActorSystem,
-    AskTimeout,
     Clock,
     Entropy,
-    Ref,
-    Request,
     SupervisorSpec,
 )
-from oncue.stores import (
-    AddOutcome,
-    ByIds,
-    CancelTask,
-    Change,
-    DeadLetters,
-    DuplicateTask,
-    Edited,
-    PauseQueue,
-    PauseTask,
-    PurgeDeadLetters,
-    PurgeResults,
-    PurgeWaiting,
-    ResumeQueue,
-    ResumeTask,
-    TaskData,
-    TaskPriority,
-    TaskResult,
-    TaskRow,
-    UniqueTaken,
-    decode_task,
-    decode_view,
-    encode_task,
-)
-
-R = TypeVar("R")
+from oncue.stores import Counts, StoreUnavailable
 
 
-class QueueBase(AsyncContextManagerMixin, ABC):
+class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
     """A task queue. It works inside its scope, in any of three ways:
 
         async with queue: ...
@@ -100,12 +43,9 @@ class QueueBase(AsyncContextManagerMixin, ABC):
     """
 
     def __init__(self, name: str, *, clock: Clock, entropy: Entropy) -> None:
-        self.name = name
-        self._clock = clock
-        self._entropy = entropy
+        super().__init__(name, clock=clock, entropy=entropy)
         self._handlers = Handlers()
-        self._entrance = Entrance(name)
-        self._listeners = Listeners()
+        self._tally = Tally()
 
     # -- running ------------------------------------------------------------------------
 
@@ -155,196 +95,74 @@ class QueueBase(AsyncContextManagerMixin, ABC):
         """The task types handled here."""
         return list(self._handlers)
 
-    # -- tasks --------------------------------------------------------------------------
+    # -- how it is ----------------------------------------------------------------------
 
-    async def enqueue(self, task: TaskData) -> str:
-        """Accept `task` and return its id; the store has it when this returns.
+    @property
+    def metrics(self) -> dict[str, float]:
+        """This process's totals and rates, and what the store held a second ago.
 
-        Enqueuing an id that is known already changes nothing. Raises `DuplicateTask` when a
-        live task of the queue has its `unique_key`, `StoreUnavailable` when the outcome is
-        not known (repeat it with the same task).
+        `throughput` is tasks completed a second, `error_rate` the share of attempts that
+        failed, both over the last minute.
         """
-        (outcome,) = await self._add(task.queue_name, [encode_task(task)])
-        if isinstance(outcome, UniqueTaken):
-            raise _duplicate(task, outcome)
-        return str(task.task_id)
-
-    async def enqueue_many(self, tasks: Iterable[TaskData]) -> list[str]:
-        """As `enqueue`, in one round trip per queue; ids in the order given.
-
-        Raises an `ExceptionGroup` with one `DuplicateTask` per task that was not accepted;
-        the others are.
-        """
-        everything = list(tasks)
-        by_queue: dict[str, list[TaskData]] = {}
-        for task in everything:
-            by_queue.setdefault(task.queue_name, []).append(task)
-        refused: list[Exception] = []
-        for queue_name, group in by_queue.items():
-            outcomes = await self._add(queue_name, [encode_task(task) for task in group])
-            refused.extend(
-                _duplicate(task, outcome)
-                for task, outcome in zip(group, outcomes, strict=True)
-                if isinstance(outcome, UniqueTaken)
-            )
-        if refused:
-            raise ExceptionGroup(
-                f"{len(refused)} of {len(everything)} tasks were not accepted", refused
-            )
-        return [str(task.task_id) for task in everything]
-
-    async def create_task(
-        self,
-        task_type: str,
-        payload: dict[str, Any] | None = None,
-        queue_name: str = "default",
-        *,
-        priority: TaskPriority = TaskPriority.NORMAL,
-        **fields: Any,
-    ) -> str:
-        """Make a `TaskData` of the arguments and enqueue it."""
-        return await self.enqueue(
-            TaskData(
-                task_id=self._entropy.uuid(),
-                task_type=task_type,
-                payload=payload or {},
-                queue_name=queue_name,
-                priority=priority,
-                created_at=self._clock.now(),
-                **fields,
-            )
-        )
-
-    async def get_task_status(self, task_id: UUID | str) -> TaskResult | None:
-        """How the task stands; None when it is not known, or no longer."""
-        views = await self._ask(Find(query=ByIds(task_ids=[_uuid(task_id)])))
-        return decode_view(views[0]) if views else None
-
-    async def wait(self, task_id: UUID | str, timeout: float | None = None) -> TaskResult:
-        """Wait until the task has ended: completed, cancelled, or a dead letter.
-
-        Raises `TimeoutError` after `timeout` seconds, and `UnknownTask`.
-        """
-        wanted = _uuid(task_id)
-        deadline = inf if timeout is None else self._clock.monotonic() + timeout
-        while True:
-            left_s = max(0.0, deadline - self._clock.monotonic())
-            try:
-                view = await self._inside.waiters.ask(WaitFor(task_id=wanted), timeout_s=left_s)
-            except AskTimeout:
-                raise TimeoutError(f"task {wanted} has not ended within {timeout} s") from None
-            except ActorDied:
-                continue  # a restart in between; nothing was lost but the place in line
-            return decode_view(view)
-
-    async def cancel_task(self, task_id: UUID | str) -> bool:
-        """End a live task: a waiting one never runs, a running one is cancelled.
-
-        False when it is not live. What a cancelled handler still does is not recorded.
-        """
-        wanted = _uuid(task_id)
-        edited = await self._edit(CancelTask(task_id=wanted))
-        if edited.holder is not None:
-            lease = edited.holder.lease
-            hint(self._inside.pool, CancelAttempt(task_id=wanted, lease=lease))
-        if edited.count:
-            hint(self._inside.waiters, Ended(task_ids=[wanted]))
-            self._publish_change(EVENT_JOB_REMOVED, wanted, edited)
-        return edited.count > 0
-
-    async def pause_job(self, task_id: UUID | str) -> bool:
-        """Hold a waiting task back; False when there is none to hold."""
-        wanted = _uuid(task_id)
-        edited = await self._edit(PauseTask(task_id=wanted))
-        self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
-        return edited.count > 0
-
-    async def resume_job(self, task_id: UUID | str) -> bool:
-        """Put a paused task back into its place; False when it is not paused."""
-        wanted = _uuid(task_id)
-        edited = await self._edit(ResumeTask(task_id=wanted))
-        self._wake(edited.queue_name)
-        self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
-        return edited.count > 0
-
-    # -- queues -------------------------------------------------------------------------
-
-    async def get_queue_info(self, queue_name: str = "default") -> dict[str, Any]:
-        """The queue's figures; all zero for a name that holds nothing."""
-        counts = await self._ask(Count(queue_name=queue_name))
+        tally, counts = self._tally, self._tally.counts
+        # Outside the scope there is no event loop's clock to measure a minute by.
+        rates = tally.rates(self._clock.monotonic()) if self.running else (0.0, 0.0)
         return {
-            "name": queue_name,
-            "job_count": counts.live,
-            "pending_tasks": counts.pending + counts.held,
-            "processing_tasks": counts.processing,
-            "delayed_tasks": counts.delayed,
-            "dead_letter_tasks": counts.dead_letters,
-            "priority_distribution": dict(counts.priorities),
-            "oldest_task": counts.oldest,
-            "newest_task": counts.newest,
-            "paused": counts.paused,
-            "scheduler_running": False,
+            "pending_tasks": counts.pending + counts.delayed + counts.held if counts else 0,
+            "processing_tasks": counts.processing if counts else 0,
+            "dead_letter_tasks": counts.dead_letters if counts else 0,
+            "completed_tasks": tally.completed,
+            "failed_attempts": tally.failed,
+            "retried_attempts": tally.retried,
+            "handed_back_attempts": tally.handed_back,
+            "refused_settlements": tally.refused,
+            "throughput": rates[0],
+            "error_rate": rates[1],
+            "workers_active": tally.busy,
+            "workers_idle": tally.idle,
         }
 
-    async def list_queues(self) -> list[str]:
-        """The queues that hold a task or a dead letter, or are paused."""
-        return list(await self._ask(ListQueues()))
-
-    async def pause_queue(self, queue_name: str = "default") -> None:
-        """Start nothing more from this queue, on any node; what runs, runs on."""
-        await self._edit(PauseQueue(queue_name=queue_name))
-        self._publish(
-            EVENT_SCHEDULER_PAUSED, lambda: queue_event(EVENT_SCHEDULER_PAUSED, queue_name)
-        )
-
-    async def resume_queue(self, queue_name: str = "default") -> None:
-        """Undo `pause_queue`."""
-        await self._edit(ResumeQueue(queue_name=queue_name))
-        self._wake(queue_name)
-        self._publish(
-            EVENT_SCHEDULER_RESUMED, lambda: queue_event(EVENT_SCHEDULER_RESUMED, queue_name)
-        )
-
-    async def purge_queue(self, queue_name: str = "default") -> int:
-        """Remove what waits, without a trace; what runs is left. Returns how many."""
-        return await self._ask(Remove(what=PurgeWaiting(queue_name=queue_name)))
-
-    # -- dead letters and results -------------------------------------------------------
-
-    async def get_dead_letter_tasks(
-        self, queue_name: str | None = None, limit: int = 100
-    ) -> list[tuple[TaskData, TaskResult]]:
-        """The dead letters of one queue or of all, newest first."""
-        views = await self._ask(Find(query=DeadLetters(queue_name=queue_name, limit=limit)))
-        return [
-            (decode_task(view.row, view.retry_count), decode_view(view))
-            for view in views
-            if view.row is not None
+    async def health_check(self) -> dict[str, Any]:
+        """Whether it works, what to look at, and figures. Works outside the scope too."""
+        if not self.running:
+            return {
+                "healthy": False,
+                "running": False,
+                "warnings": [str(QueueNotRunning(self.name))],
+                "metrics": self.metrics,
+                self._section: {},
+            }
+        try:
+            counts = await self._ask(Count(queue_name=None))
+        except StoreUnavailable as error:
+            return {
+                "healthy": False,
+                "running": True,
+                "warnings": [str(error)],
+                "metrics": self.metrics,
+                self._section: {"store_reachable": False},
+            }
+        unhandled = sorted(set(counts.ready_types) - set(self._handlers))
+        warnings = [
+            f"{counts.ready_types[name]} tasks of type {name!r} wait: no handler is registered here"
+            for name in unhandled
         ]
+        section, more = self._health(counts)
+        return {
+            "healthy": True,
+            "running": True,
+            "warnings": warnings + more,
+            "metrics": self.metrics,
+            self._section: section,
+        }
 
-    async def retry_dead_letter_task(self, task_id: UUID | str) -> bool:
-        """Give a dead letter a new life: same id, no attempts yet, due now.
+    @property
+    def _section(self) -> str:
+        return f"{self.name}_queue"
 
-        False when there is none, or when a live task has its `unique_key`.
-        """
-        request = Requeue(task_id=_uuid(task_id))
-        return await self._inside.dead_letters.ask(request, timeout_s=STORE_TIMEOUT_S)
-
-    async def retry_dead_letter_tasks(self, queue_name: str | None = None) -> int:
-        """Give new lives to those of one queue, or to all. Returns how many."""
-        request = RequeueAll(queue_name=queue_name)
-        return await self._inside.dead_letters.ask(request, timeout_s=STORE_TIMEOUT_S)
-
-    async def purge_dead_letters(
-        self, queue_name: str | None = None, older_than: float = 0.0
-    ) -> int:
-        """Remove those dead for at least `older_than` seconds. Returns how many."""
-        what = PurgeDeadLetters(queue_name=queue_name, older_than_s=older_than)
-        return await self._ask(Remove(what=what))
-
-    async def clear_completed_tasks(self, older_than: float | None = None) -> int:
-        """Forget results at least `older_than` seconds old (None: all). Returns how many."""
-        return await self._ask(Remove(what=PurgeResults(older_than_s=older_than or 0.0)))
+    @abstractmethod
+    def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
+        """The adapter's own section of the health check, and its warnings."""
 
     # -- events -------------------------------------------------------------------------
 
@@ -371,69 +189,10 @@ class QueueBase(AsyncContextManagerMixin, ABC):
         """
         return self._listeners.stream(mask)
 
-    # -----------------------------------------------------------------------------------
-
     def _listeners_changed(self) -> None:
         if self._entrance.is_open:
             hint(self._inside.events, ListenersChanged())
 
-    def _publish(self, code: int, make: Callable[[], JobEvent]) -> None:
-        if self._listeners.wants(code):
-            hint(self._inside.events, Publish(events=[make()]))
-
-    def _publish_change(self, code: int, task_id: UUID, edited: Edited) -> None:
-        if edited.count:
-            self._publish(code, lambda: task_event(code, task_id, edited.queue_name or ""))
-
-    @property
-    def _inside(self) -> Inside:
-        return self._entrance.inside
-
-    async def _ask(self, request: Request[R]) -> R:
-        store: Ref[Any] = self._inside.store
-        return await store.ask(request, timeout_s=STORE_TIMEOUT_S)
-
-    async def _edit(self, change: Change) -> Edited:
-        (edited,) = await self._ask(Edit(changes=[change]))
-        return edited
-
-    def _wake(self, queue_name: str | None = None) -> None:
-        if self._entrance.is_open:
-            hint(self._inside.pool, Wake(queue_name=queue_name))
-
-    async def _add(self, queue_name: str, rows: Sequence[TaskRow]) -> Sequence[AddOutcome]:
-        request = Enqueue(rows=rows)
-        repeated = False
-        while True:
-            inside = self._inside
-            queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
-            try:
-                return await queue.ask(request, timeout_s=inf)  # it may wait for room
-            except ActorStopped:
-                inside.forget(queue_name)  # it was idle: the next turn starts it again
-            except ActorDied:
-                # The outcome is unknown; the same rows again are idempotent.
-                if repeated:
-                    raise
-                repeated = True
-
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
         return f"<{type(self).__name__} {self.name} {state}, {len(self.list_handlers())} handlers>"
-
-
-def _uuid(task_id: UUID | str) -> UUID:
-    if isinstance(task_id, UUID):
-        return task_id
-    try:
-        return UUID(task_id)
-    except ValueError:
-        raise ValueError(f"task_id must be a UUID, not {task_id!r}") from None
-
-
-def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:
-    return DuplicateTask(
-        queue_name=task.queue_name,
-        unique_key=task.unique_key or "",
-        live_task_id=outcome.live_task_id,
-    )

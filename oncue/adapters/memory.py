@@ -9,11 +9,14 @@ from oncue.actors import Admission, Limits, Parts, RetryPolicy, memory_graph
 from oncue.actors.door import DRAIN_MARGIN_S
 from oncue.adapters.base import QueueBase
 from oncue.runtime import Clock, Entropy, SeededEntropy, SupervisorSpec, SystemClock
-from oncue.stores import CallableStoreClock
+from oncue.stores import CallableStoreClock, Counts
 from oncue.stores.memory import MemoryStore
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+
+NEARLY_FULL_PERCENT = 90.0
 
 
 class MemorySettings(BaseModel):
@@ -87,6 +90,7 @@ class MemoryQueue(QueueBase):
                 entrance=self._entrance,
                 listeners=self._listeners,
                 admission=self._admission,
+                tally=self._tally,
                 clock=self._clock,
                 entropy=self._entropy,
                 policy=RetryPolicy(
@@ -101,6 +105,26 @@ class MemoryQueue(QueueBase):
                 poll_interval_s=settings.poll_interval,
             ),
         )
+
+    def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
+        limit = self.settings.max_memory_usage
+        percent = 100 * counts.store_payload_bytes / limit if limit else 0.0
+        warnings = (
+            [f"payloads take {percent:.0f} percent of max_memory_usage"]
+            if percent >= NEARLY_FULL_PERCENT
+            else []
+        )
+        section = {
+            "memory_usage": counts.store_payload_bytes,
+            "memory_limit": limit,
+            "memory_usage_percent": percent,
+            "total_tasks": counts.live,
+            "pending_tasks": counts.pending + counts.held,
+            "delayed_tasks": counts.delayed,
+            "processing_tasks": counts.processing,
+            "dead_letter_tasks": counts.dead_letters,
+        }
+        return section, warnings
 
     @property
     def _stop_s(self) -> float:
