@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_process, to_thread
 
 from ..runtime import Clock
 from .handlers import FunctionHandler
+from .tracing import bind, bound
 
 
 class Executors:
@@ -43,7 +44,12 @@ class Executors:
                 with self._clock.hold():
                     try:
                         return await to_process.run_sync(
-                            _in_process, *place, argument, cancellable=True, limiter=self._processes
+                            _in_process,
+                            *place,
+                            argument,
+                            bound(),
+                            cancellable=True,
+                            limiter=self._processes,
                         )
                     except (KeyboardInterrupt, SystemExit) as error:
                         # The worker process's, from before `_in_process` could look after it.
@@ -56,8 +62,12 @@ class ProcessAborted(Exception):
     """The function left its process by `sys.exit` or the like. It counts as a failure."""
 
 
-def _in_process(module: str, qualname: str, argument: Any) -> Any:
+def _in_process(
+    module: str, qualname: str, argument: Any, log_context: dict[str, Any] | None
+) -> Any:
     """Runs in the worker process."""
+    if log_context is not None:
+        bind(log_context)
     # A terminal sends Ctrl-C to the whole process group. When to stop is the parent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     found = attrgetter(qualname)(import_module(module))

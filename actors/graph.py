@@ -58,6 +58,7 @@ class Parts:
     threads_max: int
     processes_max: int
     shutdown_grace_s: float
+    tracing: bool
     poll_interval_s: float
 
 
@@ -125,6 +126,7 @@ def _pool(parts: Parts) -> Pool:
         queues=parts.queues,
         policy=parts.policy,
         tally=parts.tally,
+        tracing=parts.tracing,
         entropy=parts.entropy,
         poll_interval_s=parts.poll_interval_s,
     )
@@ -150,6 +152,7 @@ def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable
             executors=executors,
             policy=parts.policy,
             entropy=parts.entropy,
+            tracing=parts.tracing,
         )
 
     return make
@@ -164,6 +167,7 @@ def _queue_factory(parts: Parts) -> Callable[[str], QueueActor]:
             events="../../events",
             listeners=parts.listeners,
             admission=parts.admission,
+            tracing=parts.tracing,
         )
 
     return make

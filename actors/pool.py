@@ -61,6 +61,7 @@ from .messages import (
 from .outcome import Outcome, Raised, Stop, Stopped
 from .slots import Slots
 from .tally import Tally
+from .tracing import log_ended
 
 RECALL_S = 0.02
 """How often it looks whether somebody waits behind a slow attempt."""
@@ -83,6 +84,7 @@ class Pool(Actor[PoolMessage]):
         queues: frozenset[str] | None,
         policy: RetryPolicy,
         tally: Tally,
+        tracing: bool,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
@@ -95,6 +97,7 @@ class Pool(Actor[PoolMessage]):
         self._random = entropy.random
         self._poll_interval_s = poll_interval_s
         self._tally = tally
+        self._tracing = tracing
         self._slots = Slots()
         self._settled: list[Attempt] = []  # to be recorded by the next exchange
         self._known: frozenset[str] = frozenset()
@@ -253,6 +256,7 @@ class Pool(Actor[PoolMessage]):
             if settlement is None or settlement.lease in too_late:
                 continue
             self._tally.count(settlement, now)
+            log_ended(attempt, everything=self._tracing)
             if not isinstance(settlement, Back):
                 recorded.append(attempt)
             if isinstance(settlement, (Done, Dead)):

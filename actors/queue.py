@@ -31,6 +31,7 @@ from .messages import (
     hint,
 )
 from .store import grouped
+from .tracing import log_enqueued
 
 IDLE_S = 60.0
 ROOM_S = 0.02
@@ -52,7 +53,9 @@ class QueueActor(Actor[QueueMessage]):
         events: str,
         listeners: Listeners,
         admission: Admission,
+        tracing: bool,
     ) -> None:
+        self._tracing = tracing
         self._name = name
         self._paths = store, pool, events
         self._listeners = listeners
@@ -123,6 +126,10 @@ class QueueActor(Actor[QueueMessage]):
         outcomes = await self._store.ask(Add(rows=rows), timeout_s=STORE_TIMEOUT_S)
         if any(isinstance(outcome, Added) for outcome in outcomes):
             hint(self._pool, Wake(queue_name=self._name))
+        if self._tracing:
+            for row, outcome in zip(rows, outcomes, strict=True):
+                if isinstance(outcome, Added):
+                    log_enqueued(row)
         if self._listeners.wants(EVENT_JOB_ADDED):
             events = [
                 task_event(EVENT_JOB_ADDED, row.task_id, self._name)

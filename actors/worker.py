@@ -19,6 +19,7 @@ from .executors import Executors
 from .handlers import Handlers
 from .messages import Finished, PoolMessage, Ready, Run
 from .outcome import Outcome, Returned
+from .tracing import enter_task, log_started
 
 FLUSH_S = 0.001
 """How long an ended attempt may wait for the next one's end before the pool is told."""
@@ -39,7 +40,9 @@ class Worker(Actor[Run]):
         executors: Executors,
         policy: RetryPolicy,
         entropy: Entropy,
+        tracing: bool,
     ) -> None:
+        self._tracing = tracing
         self._worker_id = worker_id
         self._pool_path = pool
         self._handlers = handlers
@@ -87,6 +90,9 @@ class Worker(Actor[Run]):
             return
         if row.timeout_s is not None:
             self._alarms.add(began_s + row.timeout_s, attempt)
+        enter_task(attempt.claimed, self._worker_id)
+        if self._tracing:
+            log_started(attempt.claimed, self._worker_id)
         end: Returned | Exception
         try:
             handler = self._handlers.get(row.task_type)

@@ -39,6 +39,7 @@ from oncue.actors.messages import (
     Wake,
     hint,
 )
+from oncue.actors.tracing import trace_for_new_task
 from oncue.runtime import (
     ActorDied,
     ActorStopped,
@@ -97,7 +98,7 @@ class QueueClient:
         live task of the queue has its `unique_key`, `StoreUnavailable` when the outcome is
         not known (repeat it with the same task).
         """
-        (outcome,) = await self._add(task.queue_name, [encode_task(task)])
+        (outcome,) = await self._add(task.queue_name, [encode_task(task, trace_for_new_task())])
         if isinstance(outcome, UniqueTaken):
             raise _duplicate(task, outcome)
         return str(task.task_id)
@@ -113,8 +114,9 @@ class QueueClient:
         for task in everything:
             by_queue.setdefault(task.queue_name, []).append(task)
         refused: list[Exception] = []
+        trace = trace_for_new_task()
         for queue_name, group in by_queue.items():
-            outcomes = await self._add(queue_name, [encode_task(task) for task in group])
+            outcomes = await self._add(queue_name, [encode_task(task, trace) for task in group])
             refused.extend(
                 _duplicate(task, outcome)
                 for task, outcome in zip(group, outcomes, strict=True)

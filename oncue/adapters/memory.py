@@ -46,6 +46,8 @@ class MemorySettings(BaseModel):
     result_ttl: Seconds = 86_400.0
     dead_letter_ttl: Seconds = 7 * 86_400.0
     shutdown_grace: Seconds = 30.0
+    tracing: bool = False
+    """Whether each step of each task is logged, for `oncue trace`."""
     poll_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
@@ -91,6 +93,7 @@ class MemoryQueue(QueueBase):
                 listeners=self._listeners,
                 admission=self._admission,
                 tally=self._tally,
+                tracing=settings.tracing,
                 clock=self._clock,
                 entropy=self._entropy,
                 policy=RetryPolicy(
