@@ -50,6 +50,22 @@ def demo(
     raise typer.Exit(run_demo(directory, backend=backend.value, workers=workers))
 
 
+@app.command()
+def trace(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="A task's or a trace's id.")],
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Files of JSON lines.")],
+    lines: Annotated[bool, typer.Option(help="The handlers' own log lines, too.")] = False,
+) -> None:
+    """Draw which task caused which, from the logs of a queue with tracing on."""
+    from oncue.cli.trace import NoSuchTrace, run_trace
+
+    try:
+        typer.echo(run_trace(task_id, logs, lines=lines))
+    except (NoSuchTrace, OSError) as error:
+        typer.echo(f"oncue trace: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def main() -> None:
     """The entry point."""
     app()
