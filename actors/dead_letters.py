@@ -2,6 +2,8 @@
 
 from ..runtime import Actor, Envelope, Ref
 from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters, StoreUnavailable
+from .handlers import Handlers
+from .log import log
 from .messages import (
     STORE_TIMEOUT_S,
     Count,
@@ -29,8 +31,10 @@ REQUEUE_MAX = 500
 class DeadLetterKeeper(Actor[DeadLetterMessage]):
     """Dying is a settlement, which the pool writes; this is about what comes after."""
 
-    def __init__(self, *, store: str, pool: str, tally: Tally) -> None:
+    def __init__(self, *, store: str, pool: str, tally: Tally, handlers: Handlers) -> None:
         self._tally = tally
+        self._handlers = handlers
+        self._unhandled: frozenset[str] = frozenset()
         self._paths = store, pool
 
     async def on_start(self) -> None:
@@ -55,15 +59,23 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
                         envelope.reply(await self._requeue_all(queue_name))
                         hint(self._pool, Wake())
                     case TakeStock():
-                        self._tally.counts = await self._store.ask(
-                            Count(queue_name=None), timeout_s=STORE_TIMEOUT_S
-                        )
+                        await self._take_stock()
                     case _:
                         await self._store.ask(
                             Remove(what=PurgeExpired()), timeout_s=STORE_TIMEOUT_S
                         )
             except StoreUnavailable as error:
                 envelope.fail(error)
+
+    async def _take_stock(self) -> None:
+        counts = await self._store.ask(Count(queue_name=None), timeout_s=STORE_TIMEOUT_S)
+        self._tally.counts = counts
+        unhandled = frozenset(counts.ready_types) - self._handlers.task_types
+        for task_type in sorted(unhandled - self._unhandled):
+            log().warning(
+                "task_type_unhandled", task_type=task_type, waiting=counts.ready_types[task_type]
+            )
+        self._unhandled = unhandled  # what is handled again is told of again
 
     async def _requeue_all(self, queue_name: str | None) -> int:
         total = 0
