@@ -80,7 +80,12 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
             ChildSpec("waiters", lambda: Waiters(store="./store")),
             ChildSpec(
                 "dead-letters",
-                lambda: DeadLetterKeeper(store="./store", pool="./work/pool", tally=parts.tally),
+                lambda: DeadLetterKeeper(
+                    store="./store",
+                    pool="./work/pool",
+                    tally=parts.tally,
+                    handlers=parts.handlers,
+                ),
             ),
             SupervisorSpec(
                 "work",
