@@ -19,6 +19,7 @@ MAY_IMPORT = {
 }
 
 SEAMS = {
+    "oncue/testing/_schedule.py",  # trio's scheduler, told by a seed
     "oncue/testing/_virtual.py",  # the virtual loops
 }
 

@@ -1,4 +1,4 @@
-"""What a test of an OnCue program needs: virtual time on both backends.
+"""What a test of an OnCue program needs: virtual time, probes, idleness, seeded schedules.
 
     import anyio
     from oncue.testing import VirtualClock, run
@@ -10,6 +10,21 @@
 The suites a third party's store or adapter passes are modules of their own beside this one.
 """
 
+from ._idle import StillBusy, wait_until_idle
+from ._probe import ExpectationFailed, Probe
+from ._schedule import Simulation, seeded_schedule, simulate
 from ._virtual import EPOCH, Backend, VirtualClock, run
 
-__all__ = ["EPOCH", "Backend", "VirtualClock", "run"]
+__all__ = [
+    "EPOCH",
+    "Backend",
+    "ExpectationFailed",
+    "Probe",
+    "Simulation",
+    "StillBusy",
+    "VirtualClock",
+    "run",
+    "seeded_schedule",
+    "simulate",
+    "wait_until_idle",
+]
