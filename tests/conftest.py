@@ -7,6 +7,9 @@ An `async def test_...` needs no decorator. It runs once on each backend, on a f
   executors, thread timeouts). It waits on events with deadlines, never on sleeps.
 - `real_backends`: as `real_time`, and on uvloop and with eager tasks (Python 3.12) too.
 - `watchdog(seconds)`: more than the usual minute before a test counts as hung.
+
+`pytest --seeds N` runs the tests in virtual time on trio alone, each N times, scheduled by the
+seeds 0 to N - 1. `test_x[trio-seed17]` is the case that repeats a failure of the seed 17.
 """
 
 import asyncio
@@ -15,9 +18,10 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from inspect import iscoroutinefunction
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
@@ -25,7 +29,8 @@ import anyio.lowlevel
 import pytest
 from anyio.lowlevel import EventLoopToken
 
-from oncue.testing import Backend, VirtualClock
+from oncue.runtime import SeededEntropy
+from oncue.testing import Backend, VirtualClock, seeded_schedule
 
 WATCHDOG_S = 60.0
 
@@ -53,13 +58,21 @@ def _real_backends() -> dict[str, tuple[str, dict[str, Any]]]:
 REAL = _real_backends()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seeds", type=int, default=0, help="run by so many of trio's schedules")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "anyio_backend" not in metafunc.fixturenames:
         return
-    names: tuple[str, ...] = VIRTUAL
+    seeds = range(metafunc.config.option.seeds)
     if metafunc.definition.get_closest_marker("real_backends"):
-        names = tuple(REAL)
-    metafunc.parametrize("anyio_backend", names, indirect=True)
+        metafunc.parametrize("anyio_backend", tuple(REAL), indirect=True)
+    elif seeds and not _in_real_time(metafunc.definition):
+        ids = [f"trio-seed{seed}" for seed in seeds]
+        metafunc.parametrize("anyio_backend", seeds, ids=ids, indirect=True)
+    else:
+        metafunc.parametrize("anyio_backend", VIRTUAL, indirect=True)
 
 
 def _in_real_time(node: pytest.Item) -> bool:
@@ -75,12 +88,21 @@ def clock(request: pytest.FixtureRequest) -> VirtualClock:
 
 
 @pytest.fixture
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+def anyio_backend(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, Any]]]:
     """The backend of this run and its options, as anyio's plugin wants them."""
     if _in_real_time(request.node):
-        return REAL[request.param]
+        yield REAL[request.param]
+        return
     clock: VirtualClock = request.getfixturevalue("clock")
-    return request.param, clock.backend_options(request.param)
+    if isinstance(request.param, str):
+        yield request.param, clock.backend_options(cast(Backend, request.param))
+        return
+    seed: int = request.param
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    # A system that was given no entropy would take the operating system's, in no seed's hand.
+    monkeypatch.setattr("oncue.runtime._system.SeededEntropy", partial(SeededEntropy, seed))
+    with seeded_schedule(seed):
+        yield "trio", clock.backend_options("trio")
 
 
 @pytest.hookimpl(wrapper=True)

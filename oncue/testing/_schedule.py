@@ -97,15 +97,17 @@ def _scheduler() -> Any:  # private to trio, and so beyond its types
 
 @cache
 def _prove() -> None:
-    """One order a seed, and several orders over the seeds; else RuntimeError. Takes some 5 ms."""
+    """One order a seed, and several orders over the seeds; else RuntimeError. Takes some 10 ms."""
     import trio
 
     try:
-        orders = [_order_of(seed) for seed in range(4)]
-        again = [_order_of(seed) for seed in range(4)]
+        orders = [_order_of(seed) for seed in range(8)]
+        again = [_order_of(seed) for seed in range(8)]
     except AttributeError as error:
         raise RuntimeError(f"trio {trio.__version__} has no seeded schedules: {error}") from error
-    if orders != again or len({*map(tuple, orders)}) == 1:
+    # Unseeded, trio runs a batch forwards or backwards, in an order that the tasks' addresses
+    # give: it may well be the same again, but two orders are all there are.
+    if orders != again or len({*map(tuple, orders)}) <= 2:
         raise RuntimeError(
             f"trio {trio.__version__} does not follow the seed: {orders}, then {again}"
         )

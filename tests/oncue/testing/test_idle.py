@@ -138,7 +138,7 @@ async def test_past_its_bound_it_says_who_is_busy(clock: VirtualClock) -> None:
     async with system_of(ChildSpec("w", lambda: Worker(done))) as system:
         await system.lookup("app/w").tell(Work(seconds=120))
         await system.lookup("app/w").tell(Work())
-        with pytest.raises(StillBusy) as failure:
+        with pytest.raises(StillBusy, match=r"still busy after 60\.0 s: app/w") as failure:
             await wait_until_idle(system)
         assert failure.value.busy == ["app/w running, 1 queued, 1 in hand, 0 handled, now Work"]
         assert clock.monotonic() == 60

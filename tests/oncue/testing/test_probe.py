@@ -108,6 +108,16 @@ async def test_silence_is_what_expect_nothing_waits_for(clock: VirtualClock) -> 
         assert clock.monotonic() == 60
 
 
+@pytest.mark.watchdog(10)
+async def test_it_waits_without_spinning_after_a_message_too(clock: VirtualClock) -> None:
+    probe = Probe[Add | Get]()
+    async with probed(probe):
+        await probe.ref.tell(Add(n=1))
+        await probe.expect(Add)
+        await probe.expect_nothing(within_s=60)
+        assert clock.monotonic() == 60
+
+
 async def test_expect_nothing_fails_at_the_first_message(clock: VirtualClock) -> None:
     probe = Probe[Add | Get]()
     async with probed(probe), anyio.create_task_group() as group:
