@@ -80,10 +80,10 @@ class Admission:
         if self.limits.payload_bytes_max is not None:
             self._payload_bytes += payload_bytes(rows)
 
-    def note_counted(self, queue: str, counts: Counts) -> None:
-        """The store has counted again."""
-        self._tasks[queue] = counts.live
-        self._payload_bytes = counts.store_payload_bytes
+    def note_counted(self, queue: str, counts: Counts, on_their_way: Sequence[TaskRow]) -> None:
+        """The store has counted again, without the rows that are about to be added."""
+        self._tasks[queue] = counts.live + len(on_their_way)
+        self._payload_bytes = counts.store_payload_bytes + payload_bytes(on_their_way)
 
 
 def payload_bytes(rows: Sequence[TaskRow]) -> int:

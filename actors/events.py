@@ -12,10 +12,11 @@ from typing import Any, cast
 from weakref import WeakSet
 
 from anyio import Event, to_thread
+from anyio.lowlevel import checkpoint
 
 from ..runtime import Actor, ChildSpec, Clock, Envelope, Overflow, Ref
 from .job_events import JobEvent
-from .log import log
+from .log import log, traceback_of
 from .messages import EventMessage, ListenersChanged, Publish, hint
 
 STREAM_MAX = 1000
@@ -115,6 +116,8 @@ class EventFan(Actor[EventMessage]):
             case Publish(events=events):
                 for event in events:
                     self._pass_on(event)
+                # Those who listen shall keep pace with a burst.
+                await checkpoint()
             case ListenersChanged():
                 await self._start_listeners()
 
@@ -154,6 +157,7 @@ class Listener(Actor[JobEvent]):
         self._callback = callback
         self._clock = clock
         self._is_async = inspect.iscoroutinefunction(callback)
+        self._failures = 0
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         events = [cast(JobEvent, envelope.message) for envelope in batch]
@@ -162,7 +166,7 @@ class Listener(Actor[JobEvent]):
                 try:
                     await self._callback(event)
                 except Exception as error:
-                    log_listener_error(error, event)
+                    self._note_failure(error, event)
         else:
             with self._clock.hold():
                 await to_thread.run_sync(self._call, events)
@@ -172,8 +176,16 @@ class Listener(Actor[JobEvent]):
             try:
                 self._callback(event)
             except Exception as error:
-                log_listener_error(error, event)
+                self._note_failure(error, event)
 
-
-def log_listener_error(error: Exception, event: JobEvent) -> None:
-    log().error("listener_failed", exc_info=error, code=event.code)
+    def _note_failure(self, error: Exception, event: JobEvent) -> None:
+        """Log the first, second, fourth, ...: one that always raises shall not fill the log."""
+        self._failures += 1
+        if self._failures & (self._failures - 1) == 0:
+            log().error(
+                "listener_failed",
+                listener=repr(self._callback),
+                code=event.code,
+                failures=self._failures,
+                exception=traceback_of(error),
+            )

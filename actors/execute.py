@@ -6,7 +6,7 @@ from ..stores import TaskData, TaskResult, TaskStatus, clip_error, encode_result
 from .attempt import Attempt
 from .executors import Executors
 from .handlers import FunctionHandler, PayloadError, TaskHandler
-from .log import log
+from .log import log, traceback_of
 from .outcome import Outcome, Raised, Returned, Stop, Stopped
 
 
@@ -77,14 +77,14 @@ async def _tell_success(handler: TaskHandler, task: TaskData, value: Any) -> Non
     try:
         await handler.on_success(task, result)
     except Exception as error:
-        log().error("on_success_failed", task_id=str(task.task_id), exc_info=error)
+        log().error("on_success_failed", task_id=str(task.task_id), exception=traceback_of(error))
 
 
 async def _ask_on_failure(handler: TaskHandler, task: TaskData, error: Exception) -> bool:
     try:
         return await handler.on_failure(task, error)
     except Exception as failed:
-        log().error("on_failure_failed", task_id=str(task.task_id), exc_info=failed)
+        log().error("on_failure_failed", task_id=str(task.task_id), exception=traceback_of(failed))
         return True
 
 

@@ -1,5 +1,6 @@
 """The one logger of the actors."""
 
+from traceback import format_exception
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,3 +14,9 @@ def log() -> "FilteringBoundLogger":
 
     logger: FilteringBoundLogger = structlog.get_logger("oncue")
     return logger
+
+
+def traceback_of(error: BaseException | None) -> str | None:
+    """For a line's `exception`, as text: structlog's console, left to draw a traceback by
+    itself, takes 30 ms for each."""
+    return None if error is None else "".join(format_exception(error)).rstrip()

@@ -88,7 +88,7 @@ class QueueActor(Actor[QueueMessage]):
         try:
             while candidates:
                 envelope, rows = candidates[0]
-                refusal = None if envelope.abandoned else await self._refusal(rows)
+                refusal = None if envelope.abandoned else await self._refusal(rows, admitted)
                 if refusal is not None and self._may_wait(refusal):
                     self._held = candidates  # and all behind it: first come, first served
                     self.context.timers.after("room", ROOM_S, LookForRoom())
@@ -106,11 +106,14 @@ class QueueActor(Actor[QueueMessage]):
                 envelope.fail(error)
             self._held.clear()
 
-    async def _refusal(self, rows: Sequence[TaskRow]) -> Refusal | None:
+    async def _refusal(
+        self, rows: Sequence[TaskRow], admitted: Sequence[tuple[Envelope, Sequence[TaskRow]]]
+    ) -> Refusal | None:
         refusal = self._admission.refusal(self._name, rows)
         if refusal is not None:
             counts = await self._store.ask(Count(queue_name=self._name), timeout_s=STORE_TIMEOUT_S)
-            self._admission.note_counted(self._name, counts)
+            on_their_way = [row for _, part in admitted for row in part]
+            self._admission.note_counted(self._name, counts, on_their_way)
             refusal = self._admission.refusal(self._name, rows)
         return refusal or self._admission.too_fast(self._name, len(rows), self.context.now())
 

@@ -20,7 +20,7 @@ from typing import Any, assert_never
 
 from ..stores import Back, Cancelled, ClaimedTask, Dead, Done, RetryAt, TaskRow
 from .attempt import Attempt
-from .log import log
+from .log import log, traceback_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def log_ended(attempt: Attempt, *, everything: bool) -> None:
                 **log_context(attempt.claimed, worker),
                 took_s=attempt.took_s,
                 error=error,
-                exc_info=attempt.error,
+                exception=traceback_of(attempt.error),
             )
         case _:
             assert_never(settlement)
