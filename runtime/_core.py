@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ._alarms import Alarms
 from ._clock import Clock, Entropy, loop_clock
 from ._dead_letters import DeadLetter, DeadLetters, Reason
-from ._events import Event, Observer, log_event
+from ._events import Event, Observer, log_event, traceback_of
 
 
 @dataclass(slots=True)
@@ -53,4 +53,6 @@ class Core:
 def log_observer_error(error: Exception) -> None:
     import structlog
 
-    structlog.stdlib.get_logger("oncue.runtime").error("observer_failed", exc_info=error)
+    structlog.stdlib.get_logger("oncue.runtime").error(
+        "observer_failed", exception=traceback_of(error)
+    )

@@ -6,6 +6,7 @@ ones a person must see, through structlog.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import TypeAlias
 
 from ._dead_letters import DeadLetter
@@ -54,6 +55,11 @@ Event: TypeAlias = Crashed | Restarted | Escalated | Unstopped | DeadLetter
 Observer: TypeAlias = Callable[[Event], None]
 
 
+def traceback_of(error: Exception) -> str:
+    """As text: structlog's console, left to draw a traceback by itself, takes 30 ms for one."""
+    return "".join(format_exception(error)).rstrip()
+
+
 def log_event(event: Event) -> None:
     """Write `event` to the structlog logger `oncue.runtime`."""
     # Imported here: structlog costs 0.2 s at import, and most programs never crash.
@@ -67,7 +73,7 @@ def log_event(event: Event) -> None:
                 actor=event.path,
                 generation=event.generation,
                 restarting=event.restarting,
-                exc_info=event.error,
+                exception=traceback_of(event.error),
             )
         case Restarted():
             log.info("actor_restarted", actor=event.path, generation=event.generation)
