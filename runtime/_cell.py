@@ -125,7 +125,6 @@ class Cell:
         "branch",
         "core",
         "coro",
-        "due",
         "ended",
         "failures_in_row",
         "generation",
@@ -164,7 +163,6 @@ class Cell:
         self.failures_in_row = 0
         self.up_since = 0.0
         self.started = False
-        self.due: float | None = None  # when its supervisor (re)starts it
         self.last_crash: Exception | None = None
         self.stop_requested = False
         self.scope: CancelScope | None = None  # of the living incarnation
@@ -190,7 +188,6 @@ class Cell:
         self.generation += 1
         self.state = State.STARTING
         self.stop_requested = False
-        self.due = None
         self.ended = None
         self.scope = scope
         if self.mailbox is not None:
@@ -232,7 +229,6 @@ class Cell:
     def close(self) -> None:
         """It will not live again, nor will anything below it: bounce what is queued."""
         self.state = State.STOPPED
-        self.due = None
         if self.mailbox is not None:
             self.mailbox.close()
         if self.branch is not None:

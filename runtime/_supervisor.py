@@ -58,9 +58,14 @@ class Supervisor:
         self._branch = cell.branch
         self._now = cell.core.clock.monotonic
         self._budget = Budget(self._spec.intensity, self._spec.period_s)
-        self._ready: deque[Cell] = deque()  # to start now, in order
-        self._later: list[tuple[float, int, Cell]] = []  # to start after a back-off
-        self._order = count()
+        # Two heaps of children to be started: now, in start order; and after a back-off, by
+        # time. An entry counts only while it holds the child's ticket.
+        self._ready: list[tuple[int, int, Cell]] = []
+        self._later: list[tuple[float, int, Cell]] = []
+        self._ticket: dict[Cell, int] = {}
+        self._place: dict[Cell, int] = {}  # of each child in start order
+        self._count = count()
+        self._overdue: set[Cell] = set()  # to start again once their old life has ended
         self._starting: Cell | None = None  # in order means one at a time
         self._first: set[Cell] = set()  # the spec's children that have not been up yet
         self._requests: dict[Cell, Envelope] = {}
@@ -97,7 +102,6 @@ class Supervisor:
         await self._stop(everyone)
         static = {spec.name for spec in self._spec.children}
         for child in everyone:
-            child.due = None
             if child.spec.name not in static:
                 child.close()
                 del self._branch.children[child.spec.name]
@@ -118,20 +122,26 @@ class Supervisor:
             child = before[spec.name]
             if child.state is State.STOPPED:  # for good, but a new supervisor starts them all
                 child = Cell(spec, self._cell, self._cell.core)
-            self._branch.children[spec.name] = child
             self._first.add(child)
-            self._ready.append(child)
+            self._add(spec.name, child)
+
+    def _add(self, name: str, child: Cell) -> None:
+        """The child comes last in start order, and is to be started now."""
+        self._branch.children[name] = child
+        self._place[child] = next(self._count)
+        self._start_at(child, 0.0)
 
     def _next_to_start(self) -> Cell | None:
         while self._later and self._later[0][0] <= self._now():
-            due, _, child = heappop(self._later)
-            if child.due == due:  # otherwise it was stopped, or put off, since
-                self._ready.append(child)
+            _, ticket, child = heappop(self._later)
+            if self._ticket.get(child) == ticket:  # otherwise it was stopped, or put off, since
+                heappush(self._ready, (self._place[child], ticket, child))
         if self._starting is not None and self._spec.strategy is not Strategy.DYNAMIC:
             return None
         while self._ready:
-            child = self._ready.popleft()
-            if child.state is not State.STOPPED:  # otherwise it was stopped while it waited
+            _, ticket, child = heappop(self._ready)
+            if self._ticket.get(child) == ticket:
+                del self._ticket[child]
                 return child
         return None
 
@@ -192,13 +202,17 @@ class Supervisor:
         # One that ended for good makes room; the new one comes last in start order.
         self._branch.children.pop(name, None)
         child = Cell(signal.spec, self._cell, self._cell.core)
-        self._branch.children[name] = child
         self._requests[child] = signal.envelope
-        self._ready.append(child)
+        self._add(name, child)
 
     async def _on_exited(self, exited: Exited) -> Exception | None:
         child = exited.cell
         if exited.generation != child.generation or child.state is State.STOPPED:
+            return None
+        if child in self._overdue:
+            self._overdue.discard(child)
+            self._reap(exited, restarting=True)
+            self._start_at(child, self._now())
             return None
         request = self._requests.pop(child, None)
         if request is not None:
@@ -232,14 +246,20 @@ class Supervisor:
         await self._stop([child for child in group if child is not fallen], restarting=True)
         due = self._now() + self._backoff_s(fallen)
         for child in group:
-            if child in self._ready:
-                continue  # it has not begun yet: it keeps its place
             if child is not fallen and child.spec.restart is Restart.TEMPORARY:
                 self._end(child)
-                continue
+            elif child.alive:
+                self._overdue.add(child)  # unstopped: no two lives at once
+            else:
+                self._start_at(child, due)
+
+    def _start_at(self, child: Cell, due: float) -> None:
+        self._ticket[child] = ticket = next(self._count)
+        if due > self._now():
             child.state = State.BACKOFF
-            child.due = due
-            heappush(self._later, (due, next(self._order), child))
+            heappush(self._later, (due, ticket, child))
+        else:
+            heappush(self._ready, (self._place[child], ticket, child))
 
     def _backoff_s(self, child: Cell) -> float:
         backoff = child.spec.backoff
@@ -271,8 +291,11 @@ class Supervisor:
     def _end(self, child: Cell) -> None:
         """For good. Children of the spec stay to be seen in the tree; others are forgotten."""
         child.close()
+        self._overdue.discard(child)
         if all(spec.name != child.spec.name for spec in self._spec.children):
             self._branch.children.pop(child.spec.name, None)
+            self._place.pop(child, None)
+        self._ticket.pop(child, None)
 
     def _failure(self, why: str, exited: Exited) -> EscalatedFailure:
         error = exited.error
