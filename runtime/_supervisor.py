@@ -334,6 +334,8 @@ async def stop_one(cell: Cell, shutdown_s: float | None) -> None:
     Returns when the child has ended, or when neither ended it: Python cannot abandon a task,
     so the task group around it will wait for it, but its siblings' stops need not.
     """
+    if not cell.alive:
+        return  # it ended by itself while a sibling's stop was waited for
     cell.ended = ended = Event()
     cell.request_stop()
     with move_on_after(shutdown_s):
