@@ -1,0 +1,32 @@
+"""Every promise of docs/semantics.md about the kernel is carried by a test."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NUMBER = re.compile(r"K\d+\.\d+")
+
+
+def promised() -> list[str]:
+    return re.findall(r"^- \*\*(K\d+\.\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
+
+
+def carried() -> set[str]:
+    found: set[str] = set()
+    for path in (ROOT / "tests/runtime").glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and node.name[:5] == "test_"
+            ):
+                found |= set(NUMBER.findall(ast.get_docstring(node) or ""))
+    return found
+
+
+def test_each_promise_is_carried_by_a_test() -> None:
+    assert [number for number in promised() if number not in carried()] == []
+
+
+def test_no_test_carries_a_promise_that_is_not_made() -> None:
+    assert carried() - set(promised()) == set()
