@@ -37,7 +37,14 @@ class Sleep(Request[str]):
     seconds: float
 
 
-class Doer(Actor[Do | Crash | Sleep | str]):
+@dataclass(frozen=True, slots=True)
+class Say(Request[str]):
+    """A text to be noted, as a bare string is, and to be answered with itself."""
+
+    text: str
+
+
+class Doer(Actor[Do | Crash | Sleep | Say | str]):
     """Does what it is told, and notes it: in `log`, which outlives it."""
 
     def __init__(self, log: list[str] | None = None) -> None:
@@ -52,7 +59,7 @@ class Doer(Actor[Do | Crash | Sleep | str]):
     async def on_stop(self, reason: Exception | None) -> None:
         self.note("down" if reason is None else f"down by {type(reason).__name__}")
 
-    async def receive(self, message: Do | Crash | Sleep | str) -> object:
+    async def receive(self, message: Do | Crash | Sleep | Say | str) -> object:
         match message:
             case Do(action=action):
                 result = action(self)
@@ -62,9 +69,9 @@ class Doer(Actor[Do | Crash | Sleep | str]):
             case Sleep(seconds=seconds):
                 await anyio.sleep(seconds)
                 return "slept"
-            case str():
-                self.note(message)
-                return message
+            case Say(text=text) | (str() as text):
+                self.note(text)
+                return text
 
 
 def quiet(event: Event) -> None:

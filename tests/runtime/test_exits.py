@@ -2,7 +2,7 @@
 
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -21,7 +21,7 @@ from oncue.runtime import (
     SupervisorSpec,
 )
 from oncue.testing import VirtualClock
-from tests.runtime.kit import Crash, Do, Doer, Sleep, crashes, quiet, system_of
+from tests.runtime.kit import Crash, Do, Doer, Say, Sleep, crashes, quiet, system_of
 
 REQUEST: ContextVar[str] = ContextVar("request", default="none")
 
@@ -30,8 +30,8 @@ async def test_a_crash_leaves_the_siblings_alone() -> None:
     """K1.1: the sibling's long handler is not cancelled by it."""
     async with system_of(ChildSpec("a", Doer), ChildSpec("b", Doer)) as system:
         a, b = system.lookup("s/a"), system.lookup("s/b")
+        replies: list[str] = []
         async with anyio.create_task_group() as group:
-            replies: list[str] = []
 
             async def ask() -> None:
                 replies.append(await b.ask(Sleep(1)))
@@ -92,8 +92,8 @@ async def test_a_killed_handler_that_fails_in_its_own_group_ends_like_any_killed
         await a.tell(Do(group_that_fails))
         await started.wait()
         system.kill(a)
-        assert await a.ask("again") == "again"
-        assert await b.ask("unharmed") == "unharmed"
+        assert await a.ask(Say("again")) == "again"
+        assert await b.ask(Say("unharmed")) == "unharmed"
         assert [node.restarts for node in system.tree().children] == [1, 0]
 
 
@@ -111,9 +111,9 @@ def test_what_means_to_end_the_program_does(backend: str) -> None:
 
     with pytest.raises((SystemExit, BaseExceptionGroup)) as caught:
         anyio.run(main, backend=backend)
-    error: BaseException = caught.value
+    error: Any = caught.value
     while isinstance(error, BaseExceptionGroup):  # trio wraps what leaves its nurseries
-        error = error.exceptions[0]
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     assert isinstance(error, SystemExit)
     assert error.code == 3
 
@@ -143,7 +143,7 @@ async def test_refs_and_queued_messages_stay_good_over_a_restart() -> None:
         a.tell_nowait("one")
         a.tell_nowait(Crash(ValueError()))
         a.tell_nowait("two")
-        assert await a.ask("three") == "three"
+        assert await a.ask(Say("three")) == "three"
         assert system.lookup("s/a") == a
     assert log == ["a up", "a one", "a down by ValueError", "a up", "a two", "a three", "a down"]
 
@@ -268,11 +268,11 @@ async def test_back_off_grows_and_starts_over_after_a_long_life(clock: VirtualCl
         for _ in range(4):
             with pytest.raises(ActorDied):
                 await a.ask(Crash(ValueError()))
-            assert await a.ask("waits", timeout_s=100) == "waits"
+            assert await a.ask(Say("waits"), timeout_s=100) == "waits"
         await anyio.sleep(60)
         with pytest.raises(ActorDied):
             await a.ask(Crash(ValueError()))
-        await a.ask("waits", timeout_s=100)
+        await a.ask(Say("waits"), timeout_s=100)
     assert [round(after - before, 6) for before, after in pairwise(ups)] == [
         1, 2, 4, 8, 61,
     ]  # fmt: skip
@@ -334,7 +334,7 @@ async def test_a_supervisor_restarts_with_the_children_of_its_spec() -> None:
         a = system.lookup("s/inner/a")
         added = await system.start_child(ChildSpec("added", Doer), under="s/inner")
         await a.tell(Crash(ValueError()))
-        assert await a.ask("good") == "good"
+        assert await a.ask(Say("good")) == "good"
         assert not added.is_up
         assert [node.name for node in system.tree().children[0].children] == ["a"]
         assert system.tree().children[0].restarts == 1
