@@ -21,6 +21,7 @@ class NamedTimers:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._timers: dict[str, _Timer] = {}
+        self._prune_at = 16
 
     def after(self, name: str, delay_s: float, message: Any) -> None:
         """Send `message` to this actor once, `delay_s` from now."""
@@ -35,7 +36,7 @@ class NamedTimers:
     def cancel(self, name: str) -> bool:
         """Forget the timer; False when there is none."""
         timer = self._timers.pop(name, None)
-        if timer is None:
+        if timer is None or timer.over:
             return False
         timer.cancel()
         return True
@@ -47,6 +48,7 @@ class NamedTimers:
     @property
     def names(self) -> list[str]:
         """The timers that are set."""
+        self._prune()
         return list(self._timers)
 
     def _set(self, name: str, timer: "_Timer", delay_s: float) -> None:
@@ -54,9 +56,17 @@ class NamedTimers:
             raise ValueError(f"timer {name!r}: delay_s must not be negative, not {delay_s}")
         self.cancel(name)
         self._timers[name] = timer
+        if len(self._timers) >= self._prune_at:
+            self._prune()
+            self._prune_at = 2 * len(self._timers) + 16
         self._cell.timers = self
         core = self._cell.core
         core.alarms.add(core.now() + delay_s, timer)
+
+    def _prune(self) -> None:
+        """Forget those whose one message has been handled; until then `cancel` reaches it."""
+        for name in [name for name, timer in self._timers.items() if timer.over]:
+            del self._timers[name]
 
     def deliver(self, timer: "_Timer") -> None:
         """The timer is due: send its message, and wind it again if it is periodic."""
@@ -88,6 +98,10 @@ class _Timer:
         self.message = message
         self.period_s = period_s
         self.sent: Envelope | None = None  # kept so that a cancel reaches the mailbox
+
+    @property
+    def over(self) -> bool:
+        return self.period_s is None and self.sent is not None and self.sent.answered
 
     @property
     def answered(self) -> bool:

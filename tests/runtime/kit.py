@@ -87,10 +87,12 @@ def system_of(
     strategy: Strategy = Strategy.ONE_FOR_ONE,
     intensity: int = 3,
     period_s: float = 5.0,
-    **options: Any,
+    shutdown_s: float | None = 60.0,
+    tracing: bool = False,
+    observe: Callable[[Event], None] = quiet,
 ) -> ActorSystem:
     """A system with one supervisor, `s`, that logs nothing."""
     spec = SupervisorSpec(
         "s", strategy=strategy, intensity=intensity, period_s=period_s, children=children
     )
-    return ActorSystem(spec, **({"observe": quiet} | options))
+    return ActorSystem(spec, shutdown_s=shutdown_s, tracing=tracing, observe=observe)

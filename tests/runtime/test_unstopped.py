@@ -46,7 +46,7 @@ def tree(kind: type[Stubborn]) -> SupervisorSpec:
 
 
 async def test_it_is_reported_with_its_stack_and_its_next_life_waits(clock: VirtualClock) -> None:
-    """No new incarnation before the old one's end, even when its stop was given up."""
+    """K7.3, K2.1: no new incarnation before the old one's end, even when its stop was given up."""
 
     class Counted(Stubborn): ...
 
@@ -70,7 +70,7 @@ async def test_it_is_reported_with_its_stack_and_its_next_life_waits(clock: Virt
 
 
 async def test_the_other_children_stop_all_the_same(clock: VirtualClock) -> None:
-    """The system's end waits for it, since Python cannot abandon a task, and says so once."""
+    """K7.3: the system's end waits for it, since Python cannot abandon a task, and says so once."""
 
     class Counted(Stubborn): ...
 
@@ -84,6 +84,7 @@ async def test_the_other_children_stop_all_the_same(clock: VirtualClock) -> None
 
 
 async def test_restarts_of_a_group_keep_the_start_order(clock: VirtualClock) -> None:
+    """K2.5: also when the second crash comes while the first restart is under way."""
     started: list[str] = []
 
     class Named(Actor[Any]):
