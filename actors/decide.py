@@ -32,7 +32,7 @@ def decide(
             )
         case Stopped(why=why):
             # A cancel has voided the lease already.
-            return Back(task_id=task_id, lease=lease) if why is Stop.DRAINED else None
+            return None if why is Stop.CANCELLED else Back(task_id=task_id, lease=lease)
         case Raised(error=error, retry=retry):
             if not retry or task.retry_count >= task.row.max_retries:
                 return Dead(

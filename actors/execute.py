@@ -2,6 +2,8 @@
 
 from typing import Any, cast
 
+from anyio import move_on_after
+
 from ..stores import TaskData, TaskResult, TaskStatus, clip_error, encode_result
 from .attempt import Attempt
 from .executors import Executors
@@ -9,9 +11,12 @@ from .handlers import FunctionHandler, PayloadError, TaskHandler
 from .log import log, traceback_of
 from .outcome import Outcome, Raised, Returned, Stop, Stopped
 
+HOOK_S = 5.0
+"""How long `on_failure` may take once the attempt was cut off: its timeout is over by then."""
+
 
 class HandlerFailed(Exception):
-    """The handler returned a `TaskResult` with status FAILED; the sentence is its error."""
+    """The handler said that it failed, or cancelled itself, without raising an error."""
 
 
 class ResultError(ValueError):
@@ -49,20 +54,24 @@ def outcome_of(value: Any) -> Outcome:
 async def judge(
     attempt: Attempt, end: Exception | None, handler: TaskHandler | None, task: TaskData
 ) -> Outcome:
-    """What an attempt that did not return comes to.
+    """What an attempt that did not return comes to; its error is noted on the attempt.
 
     `end` is what it raised, or None when it was cut off; `handler` is None when it has been
     unregistered.
     """
     stopped = attempt.stopped
+    if stopped is not None and stopped is not Stop.TIMED_OUT:
+        return Stopped(why=stopped)
+    if attempt.error is not None:  # the timeout came while on_failure was being asked
+        return Raised(error=clip_error(describe(attempt.error)))
     if stopped is Stop.TIMED_OUT:
         end = TimeoutError(f"{task.task_type!r} took longer than its timeout of {task.timeout} s")
-    elif stopped is not None:
-        return Stopped(why=stopped)
     assert end is not None
+    attempt.error = end
     retry = not isinstance(end, (PayloadError, ResultError))
     if retry and handler is not None and type(handler).on_failure is not TaskHandler.on_failure:
-        retry = await _ask_on_failure(handler, task, end)
+        with move_on_after(None if stopped is None else HOOK_S):
+            retry = await _ask_on_failure(handler, task, end)
     return Raised(error=clip_error(describe(end)), retry=retry)
 
 
@@ -82,7 +91,8 @@ async def _tell_success(handler: TaskHandler, task: TaskData, value: Any) -> Non
 
 async def _ask_on_failure(handler: TaskHandler, task: TaskData, error: Exception) -> bool:
     try:
-        return await handler.on_failure(task, error)
+        # A hook that only looks on, and returns nothing, vetoes nothing.
+        return await handler.on_failure(task, error) is not False
     except Exception as failed:
         log().error("on_failure_failed", task_id=str(task.task_id), exception=traceback_of(failed))
         return True
@@ -90,7 +100,10 @@ async def _ask_on_failure(handler: TaskHandler, task: TaskData, error: Exception
 
 def describe(error: BaseException) -> str:
     """`Type: message`, and in brackets what a group holds; the traceback is for the log."""
-    text = f"{type(error).__qualname__}: {error}"
+    try:
+        text = f"{type(error).__qualname__}: {error}"
+    except Exception:
+        text = f"{type(error).__qualname__}, which cannot be written as text"
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         text += f" [{'; '.join(describe(inner) for inner in group.exceptions)}]"

@@ -98,7 +98,7 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
                         # A worker crashes only with the runtime around it; each may once.
                         intensity=parts.workers_max,
                         children=[
-                            ChildSpec(str(n), _worker_factory(n, parts, executors), capacity=1)
+                            ChildSpec(str(n), _worker_factory(n, parts, executors), capacity=2)
                             for n in range(parts.workers_max)
                         ],
                     ),

@@ -40,7 +40,10 @@ class TaskHandler(ABC):
         """Called when `handle` succeeded, before that is recorded. Errors are only logged."""
 
     async def on_failure(self, task: TaskData, error: Exception) -> bool:
-        """Called when `handle` failed or timed out; False: do not retry. Errors are only logged."""
+        """Called when `handle` failed or timed out; False: do not retry. Errors are only logged.
+
+        It counts against the task's timeout; after that, it has 5 s.
+        """
         return True
 
 

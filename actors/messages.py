@@ -120,9 +120,10 @@ QueueMessage = Enqueue | LookIdle | LookForRoom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Run these, one after the other, and answer in them."""
+    """Run these, one after the other, and answer in them; for this life of the worker only."""
 
     attempts: Sequence[Attempt]
+    life: int
 
 
 # -- to the pool ----------------------------------------------------------------------------
@@ -130,9 +131,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A worker is up and has nothing in hand. From a new incarnation: what it had is lost."""
+    """A worker is up and has nothing in hand. From a new life: what it had is lost."""
 
     worker: Ref[Run]
+    life: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

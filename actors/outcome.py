@@ -13,6 +13,8 @@ class Stop(Enum):
     """Somebody cancelled the task: its lease is void already, there is nothing to settle."""
     DRAINED = "drained"
     """The worker's process stops: the attempt is handed back and does not count."""
+    UNHANDLED = "unhandled"
+    """Its handler was unregistered before it began: handed back likewise, to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

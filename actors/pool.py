@@ -142,8 +142,8 @@ class Pool(Actor[PoolMessage]):
                     self._looking = True
                 else:
                     self._hint(name)
-            case Ready(worker=worker):
-                self._on_ready(worker)
+            case Ready(worker=worker, life=life):
+                self._on_ready(worker, life)
             case LookAtWorkers():
                 self._watching = False
                 self._settle(self._slots.recall(self._now() - RECALL_S / 2))
@@ -174,8 +174,8 @@ class Pool(Actor[PoolMessage]):
         attempt.end(settlement, 0.0)
         self._settle([attempt])
 
-    def _on_ready(self, worker: Ref[Run]) -> None:
-        for attempt in self._slots.arrive(worker):
+    def _on_ready(self, worker: Ref[Run], life: int) -> None:
+        for attempt in self._slots.arrive(worker, life):
             if attempt.done:
                 self._settle([attempt])
             elif attempt.began_s is None and attempt.stopped is not None:
@@ -273,7 +273,7 @@ class Pool(Actor[PoolMessage]):
         """Hand what waits to the free workers."""
         for worker, attempts in self._slots.deal():
             try:
-                worker.tell_nowait(Run(attempts=attempts))
+                worker.tell_nowait(Run(attempts=attempts, life=self._slots.life_of(worker)))
             except (ActorStopped, MailboxFull):
                 for attempt in self._slots.undeal(worker):
                     self._end(attempt, Stopped(why=Stop.DRAINED))

@@ -29,6 +29,7 @@ class Slots:
         self.waiting: deque[Attempt] = deque()
         self._free: list[Ref[Run]] = []
         self._busy: dict[Ref[Run], list[Attempt]] = {}
+        self._lives: dict[Ref[Run], int] = {}
         self._slowest_s = HAND_S
 
     @property
@@ -61,6 +62,10 @@ class Slots:
             self._busy[worker] = list(attempts)
             yield worker, attempts
 
+    def life_of(self, worker: Ref[Run]) -> int:
+        """Which of its lives it announced last."""
+        return self._lives[worker]
+
     def undeal(self, worker: Ref[Run]) -> list[Attempt]:
         """The worker could not be told: it is gone."""
         return self._busy.pop(worker, [])
@@ -79,11 +84,12 @@ class Slots:
             self._free.append(worker)
         return done
 
-    def arrive(self, worker: Ref[Run]) -> list[Attempt]:
+    def arrive(self, worker: Ref[Run], life: int) -> list[Attempt]:
         """A worker is up, with nothing in hand. What its last life had not begun waits again.
 
         Returns the others: done, stopped, or begun and lost with it.
         """
+        self._lives[worker] = life
         hand = self._busy.pop(worker, [])
         if worker not in self._free:
             self._free.append(worker)

@@ -6,19 +6,20 @@ of the system's one sleeper.
 """
 
 from collections import deque
+from math import inf
 
-from anyio import CancelScope
+from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
 
 from ..runtime import Actor, Entropy, Ref
 from ..stores import decode_claimed
 from .attempt import Attempt
 from .backoff import RetryPolicy
 from .decide import decide
-from .execute import execute, judge
+from .execute import HandlerFailed, execute, judge
 from .executors import Executors
 from .handlers import Handlers
 from .messages import Finished, PoolMessage, Ready, Run
-from .outcome import Outcome, Returned
+from .outcome import Outcome, Returned, Stop
 from .tracing import enter_task, log_started
 
 FLUSH_S = 0.001
@@ -28,7 +29,8 @@ FLUSH_S = 0.001
 class Worker(Actor[Run]):
     """Announces itself to the pool, then runs what it is sent.
 
-    Its mailbox holds one `Run`: the pool sends the next when it has heard of the last.
+    Its mailbox holds one `Run`, the pool sends the next when it has heard of the last; and one
+    that an earlier life left behind, which is passed over: the pool deals that anew.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Worker(Actor[Run]):
         self._alarms = self.context.alarms
         self._now = self.context.now
         self._pool: Ref[PoolMessage] = self.context.lookup(self._pool_path)
-        await self._pool.tell(Ready(worker=self.ref))
+        await self._pool.tell(Ready(worker=self.ref, life=self.context.generation))
 
     async def receive(self, message: Run) -> None:
+        if message.life != self.context.generation:
+            return
         waiting = deque(message.attempts)
         self._told_s = self._now()
         while waiting:
@@ -84,8 +88,11 @@ class Worker(Actor[Run]):
     async def _run(self, attempt: Attempt, scope: CancelScope) -> None:
         row = attempt.claimed.row
         began_s = self._now()
+        handler = self._handlers.get(row.task_type)
+        if handler is None:
+            attempt.stop(Stop.UNHANDLED)
         attempt.begin(began_s, scope)
-        if attempt.stopped is not None:
+        if handler is None or attempt.stopped is not None:
             await self._conclude(attempt, None)
             return
         if row.timeout_s is not None:
@@ -95,12 +102,16 @@ class Worker(Actor[Run]):
             log_started(attempt.claimed, self._worker_id)
         end: Returned | Exception
         try:
-            handler = self._handlers.get(row.task_type)
-            if handler is None:
-                raise LookupError(f"the handler of {row.task_type!r} was unregistered meanwhile")
             end = await execute(handler, decode_claimed(attempt.claimed), self._executors)
         except Exception as error:
             end = error
+        except get_cancelled_exc_class():
+            if current_effective_deadline() == -inf:
+                raise
+            # Nobody cancelled it: on asyncio, awaiting a cancelled task does this.
+            end = HandlerFailed("the handler cancelled itself")
+        if attempt.stopped is not None and isinstance(end, Exception):
+            return  # it is concluded outside the scope, where a hook can still wait
         await self._conclude(attempt, end)
 
     async def _conclude(self, attempt: Attempt, end: Returned | Exception | None) -> None:
@@ -108,7 +119,6 @@ class Worker(Actor[Run]):
         if isinstance(end, Returned):
             outcome: Outcome = end
         else:
-            attempt.error = end
             outcome = await self._judge(attempt, end)
         now = self._now()
         took_s = 0.0 if attempt.began_s is None else now - attempt.began_s
