@@ -1,11 +1,12 @@
 """The dead letters' keeper: gives them new lives, prunes what has expired, and takes stock."""
 
 from ..runtime import Actor, Envelope, Ref
-from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters, StoreUnavailable
+from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters
 from .handlers import Handlers
 from .log import log
 from .messages import (
     STORE_TIMEOUT_S,
+    STORE_TROUBLE,
     Count,
     DeadLetterMessage,
     Edit,
@@ -64,7 +65,7 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
                         await self._store.ask(
                             Remove(what=PurgeExpired()), timeout_s=STORE_TIMEOUT_S
                         )
-            except StoreUnavailable as error:
+            except STORE_TROUBLE as error:
                 envelope.fail(error)
 
     async def _take_stock(self) -> None:

@@ -27,6 +27,7 @@ from .messages import (
     DeadLetterMessage,
     Drain,
     EventMessage,
+    Opened,
     PoolMessage,
     Publish,
     PullerMessage,
@@ -112,7 +113,10 @@ class Entrance:
 
 
 class Door(Actor[Any]):
-    """Opens the entrance when it starts; closes it and drains the pool when it stops."""
+    """Opens the entrance when it starts; drains the pool and closes it when it stops.
+
+    A handler may enqueue while it ends, so the entrance is open until the pool is drained.
+    """
 
     def __init__(
         self,
@@ -139,21 +143,27 @@ class Door(Actor[Any]):
             context=self.context,
             queue_factory=self._queue_factory,
         )
+        await self._inside.pool.tell(Opened())  # a door that was killed has drained it
         self._entrance.open(self._inside)
         self._publish(EVENT_SCHEDULER_STARTED)
 
     async def on_stop(self, reason: Exception | None) -> None:
-        self._entrance.close()
-        await self._drain()
+        try:
+            await self._drain()
+        finally:
+            self._entrance.close()
         self._publish(EVENT_SCHEDULER_SHUTDOWN)
 
     async def _drain(self) -> None:
         if not self._inside.pool.is_up:
             return  # it crashed, and the tree is giving up: there is nothing to drain
+        drain = Drain(grace_s=self._grace_s)
+        timeout_s = self._grace_s + DRAIN_MARGIN_S
         try:
-            await self._inside.pool.ask(
-                Drain(grace_s=self._grace_s), timeout_s=self._grace_s + DRAIN_MARGIN_S
-            )
+            try:
+                await self._inside.pool.ask(drain, timeout_s=timeout_s)
+            except ActorDied:  # its next incarnation shall not claim anew
+                await self._inside.pool.ask(drain, timeout_s=DRAIN_MARGIN_S)
         except (AskTimeout, ActorStopped, ActorDied):
             # A handler that ignores its cancellation, or a store that does not answer: what
             # was not settled is handed back by the pool's next incarnation.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from ..runtime import ActorStopped, MailboxFull, Ref, Request
+from ..runtime import ActorDied, ActorStopped, AskTimeout, MailboxFull, Ref, Request
 from ..stores import (
     AddOutcome,
     Change,
@@ -21,6 +21,7 @@ from ..stores import (
     Purge,
     Query,
     Settlement,
+    StoreUnavailable,
     TaskRow,
     TaskView,
 )
@@ -32,6 +33,8 @@ M = TypeVar("M")
 
 STORE_TIMEOUT_S = 60.0
 """For every ask of the store: longer than any store waits for its own lock (SQLite: 30 s)."""
+STORE_TROUBLE = (StoreUnavailable, ActorDied, ActorStopped, AskTimeout)
+"""What such an ask may end in through no fault of the asker's."""
 
 # -- to the store ---------------------------------------------------------------------------
 
@@ -175,6 +178,11 @@ class Drain(Request[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The door is open (again): a drain, if there was one, is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraceOver:
     """The grace of a drain has passed."""
 
@@ -185,7 +193,15 @@ class LookAround:
 
 
 PoolMessage = (
-    Ready | Finished | LookAtWorkers | Wake | CancelAttempt | Drain | GraceOver | LookAround
+    Ready
+    | Finished
+    | LookAtWorkers
+    | Wake
+    | CancelAttempt
+    | Drain
+    | Opened
+    | GraceOver
+    | LookAround
 )
 
 # -- to the waiters -------------------------------------------------------------------------
@@ -206,11 +222,11 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """Time to forget those who wait no more."""
+class LookForEnds:
+    """Time to forget those who wait no more, and to look the others up."""
 
 
-WaiterMessage = WaitFor | Ended | Sweep
+WaiterMessage = WaitFor | Ended | LookForEnds
 
 # -- to the dead letters ----------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ from .messages import (
     Join,
     LookAround,
     LookAtWorkers,
+    Opened,
     PoolMessage,
     Publish,
     Ready,
@@ -152,6 +153,10 @@ class Pool(Actor[PoolMessage]):
                 self._cancel(task_id, lease)
             case Drain(grace_s=grace_s):
                 self._on_drain(envelope, grace_s)
+            case Opened():
+                self._drain = None
+                self._looking = True
+                self.context.timers.cancel("grace")
             case GraceOver():
                 for attempt in self._slots.in_hand():
                     attempt.stop(Stop.DRAINED)
@@ -253,7 +258,10 @@ class Pool(Actor[PoolMessage]):
         recorded: list[Attempt] = []
         for attempt in settled:
             settlement = attempt.settlement
-            if settlement is None or settlement.lease in too_late:
+            if settlement is None:
+                continue
+            if settlement.lease in too_late:
+                ended.append(settlement.task_id)  # perhaps: the first answer may have been lost
                 continue
             self._tally.count(settlement, now)
             log_ended(attempt, everything=self._tracing)

@@ -9,14 +9,15 @@ grow.
 from collections import deque
 from collections.abc import Sequence
 
-from ..runtime import Actor, ActorDied, ActorStopped, AskTimeout, Envelope, Ref
-from ..stores import Added, AddOutcome, StoreUnavailable, TaskRow
+from ..runtime import Actor, Envelope, Ref
+from ..stores import Added, AddOutcome, TaskRow
 from .admission import Admission, Refusal
 from .errors import RateLimitExceeded
 from .events import Listeners
 from .job_events import EVENT_JOB_ADDED, task_event
 from .messages import (
     STORE_TIMEOUT_S,
+    STORE_TROUBLE,
     Add,
     Count,
     Enqueue,
@@ -36,9 +37,6 @@ from .tracing import log_enqueued
 IDLE_S = 60.0
 ROOM_S = 0.02
 """How often a queue that producers wait for looks for room."""
-
-STORE_TROUBLE = (StoreUnavailable, ActorDied, ActorStopped, AskTimeout)
-"""What an ask of the store may end in. No crash of this actor: each producer is told."""
 
 
 class QueueActor(Actor[QueueMessage]):

@@ -51,7 +51,8 @@ class StoreActor(Actor[StoreMessage]):
     async def _serve(self, envelope: Envelope) -> None:
         try:
             envelope.reply(await self._call(envelope.message))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ValueError, TypeError) as error:
+            # The last two are the asker's fault: a limit below 0, a name that is no string.
             envelope.fail(error)
 
     async def _call(self, message: object) -> object:

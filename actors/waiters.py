@@ -1,13 +1,28 @@
-"""Whoever waits for a task to end: deferred replies, woken by hints from the pool."""
+"""Whoever waits for a task to end: deferred replies, woken by hints from the pool.
+
+A hint may be lost, and a task may end without one (purged, expired); so they are also looked
+up every `LOOK_S`.
+"""
 
 from uuid import UUID
 
 from ..runtime import Actor, Envelope, Ref
-from ..stores import ByIds, StoreUnavailable, TaskStatus, TaskView
+from ..stores import ByIds, TaskStatus, TaskView
 from .errors import UnknownTask
-from .messages import STORE_TIMEOUT_S, Ended, Find, StoreMessage, Sweep, WaiterMessage, WaitFor
+from .messages import (
+    STORE_TIMEOUT_S,
+    STORE_TROUBLE,
+    Ended,
+    Find,
+    LookForEnds,
+    StoreMessage,
+    WaiterMessage,
+    WaitFor,
+)
 
-SWEEP_S = 30.0
+LOOK_S = 5.0
+LOOK_MAX = 1000
+"""How many are looked up in one call."""
 OVER = frozenset({TaskStatus.COMPLETED, TaskStatus.CANCELLED, TaskStatus.DEAD_LETTER})
 """The statuses that a wait ends with."""
 
@@ -25,7 +40,7 @@ class Waiters(Actor[WaiterMessage]):
 
     async def on_start(self) -> None:
         self._store: Ref[StoreMessage] = self.context.lookup(self._store_path)
-        self.context.timers.every("sweep", SWEEP_S, Sweep())
+        self.context.timers.every("look", LOOK_S, LookForEnds())
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         look: dict[UUID, None] = {}
@@ -39,19 +54,18 @@ class Waiters(Actor[WaiterMessage]):
                         look.update((t, None) for t in task_ids if t in self._waiting)
                 case _:
                     self._sweep()
-        if look:
-            await self._answer(list(look))
+                    look.update(dict.fromkeys(self._waiting))
+        task_ids = list(look)
+        for start in range(0, len(task_ids), LOOK_MAX):
+            await self._answer(task_ids[start : start + LOOK_MAX])
 
     async def _answer(self, task_ids: list[UUID]) -> None:
         try:
             views = await self._store.ask(
                 Find(query=ByIds(task_ids=task_ids)), timeout_s=STORE_TIMEOUT_S
             )
-        except StoreUnavailable as error:
-            for task_id in task_ids:
-                for envelope in self._waiting.pop(task_id):
-                    envelope.fail(error)
-            return
+        except STORE_TROUBLE:
+            return  # they wait on, and are looked up again
         found: dict[UUID, TaskView] = {view.task_id: view for view in views}
         for task_id in task_ids:
             view = found.get(task_id)

@@ -4,11 +4,15 @@ Each call is an ask of one of the queue's actors; nothing is kept here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any, TypeVar
 from uuid import UUID
 
-from oncue.actors import Entrance, Inside, Job, Listeners
+from anyio import sleep
+from pydantic import TypeAdapter, ValidationError
+
+from oncue.actors import Entrance, Inside, Job, Listeners, QueueNotRunning
 from oncue.actors.execute import outcome_of
 from oncue.actors.job_events import (
     EVENT_JOB_MODIFIED,
@@ -75,8 +79,13 @@ from oncue.stores import (
     decode_view,
     encode_task,
 )
+from oncue.stores.task import Name
 
 R = TypeVar("R")
+
+_NAME = TypeAdapter[str](Name)
+RESTART_S = 0.01
+"""How often to look whether the supervisor of the queues' actors is up again."""
 
 
 class QueueClient:
@@ -165,7 +174,9 @@ class QueueClient:
         while True:
             left_s = max(0.0, deadline - self._clock.monotonic())
             try:
-                view = await self._inside.waiters.ask(WaitFor(task_id=wanted), timeout_s=left_s)
+                view = await self._ask_of(
+                    self._inside.waiters, WaitFor(task_id=wanted), timeout_s=left_s
+                )
             except AskTimeout:
                 raise TimeoutError(f"task {wanted} has not ended within {timeout} s") from None
             except ActorDied:
@@ -181,7 +192,9 @@ class QueueClient:
         edited = await self._edit(CancelTask(task_id=wanted))
         if edited.holder is not None:
             lease = edited.holder.lease
-            hint(self._inside.pool, CancelAttempt(task_id=wanted, lease=lease))
+            # No hint: under load it would be lost, and the handler would run on.
+            with suppress(ActorStopped):
+                await self._inside.pool.tell(CancelAttempt(task_id=wanted, lease=lease))
         if edited.count:
             hint(self._inside.waiters, Ended(task_ids=[wanted]))
             self._publish_change(EVENT_JOB_REMOVED, wanted, edited)
@@ -218,7 +231,7 @@ class QueueClient:
         It is yours until `settle`; unsettled, it goes back after its `timeout`.
         """
         request = Pull(queue_name=queue_name)
-        claimed = await self._inside.puller.ask(request, timeout_s=STORE_TIMEOUT_S)
+        claimed = await self._ask_of(self._inside.puller, request)
         return None if claimed is None else decode_claimed(claimed)
 
     async def settle(self, task: TaskData | UUID | str, result: Any = None) -> bool:
@@ -230,7 +243,7 @@ class QueueClient:
         """
         task_id = task.task_id if isinstance(task, TaskData) else _uuid(task)
         request = SettlePulled(task_id=task_id, outcome=outcome_of(result))
-        return await self._inside.puller.ask(request, timeout_s=STORE_TIMEOUT_S)
+        return await self._ask_of(self._inside.puller, request)
 
     # -- queues -------------------------------------------------------------------------
 
@@ -257,7 +270,7 @@ class QueueClient:
 
     async def pause_queue(self, queue_name: str = "default") -> None:
         """Start nothing more from this queue, on any node; what runs, runs on."""
-        await self._edit(PauseQueue(queue_name=queue_name))
+        await self._edit(PauseQueue(queue_name=_queue_name(queue_name)))
         self._publish(
             EVENT_SCHEDULER_PAUSED, lambda: queue_event(EVENT_SCHEDULER_PAUSED, queue_name)
         )
@@ -293,12 +306,12 @@ class QueueClient:
         False when there is none, or when a live task has its `unique_key`.
         """
         request = Requeue(task_id=_uuid(task_id))
-        return await self._inside.dead_letters.ask(request, timeout_s=STORE_TIMEOUT_S)
+        return await self._ask_of(self._inside.dead_letters, request)
 
     async def retry_dead_letter_tasks(self, queue_name: str | None = None) -> int:
         """Give new lives to those of one queue, or to all. Returns how many."""
         request = RequeueAll(queue_name=queue_name)
-        return await self._inside.dead_letters.ask(request, timeout_s=STORE_TIMEOUT_S)
+        return await self._ask_of(self._inside.dead_letters, request)
 
     async def purge_dead_letters(
         self, queue_name: str | None = None, older_than: float = 0.0
@@ -326,8 +339,15 @@ class QueueClient:
         return self._entrance.inside
 
     async def _ask(self, request: Request[R]) -> R:
-        store: Ref[Any] = self._inside.store
-        return await store.ask(request, timeout_s=STORE_TIMEOUT_S)
+        return await self._ask_of(self._inside.store, request)
+
+    async def _ask_of(
+        self, actor: Ref[Any], request: Request[R], *, timeout_s: float = STORE_TIMEOUT_S
+    ) -> R:
+        try:
+            return await actor.ask(request, timeout_s=timeout_s)
+        except ActorStopped:  # with the whole graph: these are never stopped alone
+            raise QueueNotRunning(self.name) from None
 
     async def _edit(self, change: Change) -> Edited:
         (edited,) = await self._ask(Edit(changes=[change]))
@@ -342,7 +362,11 @@ class QueueClient:
         repeated = False
         while True:
             inside = self._inside
-            queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
+            try:
+                queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
+            except ActorStopped:  # their supervisor is down: it restarts, or the graph ends
+                await sleep(RESTART_S)
+                continue
             try:
                 return await queue.ask(request, timeout_s=inf)  # it may wait for room
             except ActorStopped:
@@ -361,6 +385,14 @@ def _uuid(task_id: UUID | str) -> UUID:
         return UUID(task_id)
     except ValueError:
         raise ValueError(f"task_id must be a UUID, not {task_id!r}") from None
+
+
+def _queue_name(name: str) -> str:
+    """For what keeps a name that no task has brought. Raises ValueError."""
+    try:
+        return _NAME.validate_python(name, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"queue_name: {error.errors()[0]['msg']}, not {name!r}") from None
 
 
 def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:

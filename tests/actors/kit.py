@@ -13,6 +13,7 @@ from oncue.stores import (
     Change,
     ClaimedTask,
     Claims,
+    Done,
     Edited,
     Exchanged,
     MemoryStore,
@@ -63,6 +64,21 @@ class HookedStore(MemoryStore):
         views = await super().find(query)
         await self.after("find", views)
         return views
+
+    def once_settled(self, act: Callable[[], None]) -> None:
+        """Call `act` once, between the recording of the first result and its answer."""
+        seen: list[str] = []
+
+        async def before(call: str, about: Any) -> None:
+            if call == "exchange" and any(isinstance(each, Done) for each in about[0]):
+                seen.append("settled")
+
+        async def after(call: str, about: Any) -> None:
+            if call == "exchange" and seen == ["settled"]:
+                seen.append("acted")
+                act()
+
+        self.before, self.after = before, after
 
 
 class HookedQueue(MemoryQueue):

@@ -1,0 +1,123 @@
+"""The waiters: whoever waits is answered, whatever became of the hint."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from oncue import TaskStatus, UnknownTask
+from oncue.stores import StoreUnavailable
+from oncue.testing import VirtualClock
+from tests.actors.kit import HookedQueue, hung, kill
+from tests.flow.kit import make_queue, ok, task
+
+
+async def test_all_who_wait_for_one_task_are_answered(clock: VirtualClock) -> None:
+    queue = make_queue(clock)
+    answers: list[TaskStatus] = []
+    async with queue:
+        task_id = await queue.enqueue(task())
+
+        async def wait() -> None:
+            answers.append((await queue.wait(task_id)).status)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(wait)
+            await clock.wait_all_tasks_blocked()
+            queue.register_handler("ok", ok)
+    assert answers == [TaskStatus.COMPLETED] * 3
+
+
+async def test_a_task_that_ended_long_ago_is_answered_at_once(clock: VirtualClock) -> None:
+    queue = make_queue(clock)
+    queue.register_handler("ok", ok)
+    async with queue:
+        task_id = await queue.enqueue(task())
+        await anyio.sleep(100)
+        assert (await queue.wait(task_id, timeout=0.001)).result == "done"
+
+
+async def test_a_wait_for_a_task_that_nobody_knows_fails(clock: VirtualClock) -> None:
+    async with make_queue(clock) as queue:
+        with pytest.raises(UnknownTask):
+            await queue.wait(task().task_id)
+
+
+async def test_a_wait_ends_when_its_time_is_up(clock: VirtualClock) -> None:
+    async with make_queue(clock) as queue:
+        task_id = await queue.enqueue(task())
+        with pytest.raises(TimeoutError, match="has not ended within 5 s"):
+            await queue.wait(task_id, timeout=5)
+        assert clock.monotonic() == pytest.approx(5)
+
+
+async def test_a_wait_for_a_task_that_is_purged_fails(clock: VirtualClock) -> None:
+    """No hint tells of it: those who wait are looked up every few seconds."""
+    async with make_queue(clock) as queue:
+        task_id = await queue.enqueue(task())
+
+        async def wait() -> None:
+            with pytest.raises(UnknownTask):
+                await queue.wait(task_id, timeout=30)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await clock.wait_all_tasks_blocked()
+            await queue.purge_queue()
+
+
+async def test_a_wait_outlives_the_waiters_actor(clock: VirtualClock) -> None:
+    """Killed with the asks in hand: they are repeated."""
+    queue = make_queue(clock)
+    async with hung(queue, clock) as system, anyio.create_task_group() as group:
+        task_id = await queue.enqueue(task())
+        group.start_soon(queue.wait, task_id, 60.0)
+        await clock.wait_all_tasks_blocked()
+        kill(system, "memory/waiters")
+        await clock.wait_all_tasks_blocked()
+        queue.register_handler("ok", ok)
+
+
+async def test_a_wait_outlives_a_pool_killed_before_it_could_hint(clock: VirtualClock) -> None:
+    """The store has recorded the end, and its answer found nobody."""
+    queue = HookedQueue(clock)
+    queue.register_handler("ok", ok)
+    async with hung(queue, clock) as system:
+        queue.store.once_settled(lambda: kill(system, "work/pool"))
+        task_id = await queue.enqueue(task(delay=1))
+        assert (await queue.wait(task_id, 60)).status is TaskStatus.COMPLETED
+        assert [node.restarts for node in system.tree().walk() if node.name == "pool"] == [1]
+
+
+async def test_a_wait_outlives_a_store_that_is_away(clock: VirtualClock) -> None:
+    queue = HookedQueue(clock)
+    async with queue:
+        task_id = await queue.enqueue(task())
+
+        async def unavailable(call: str, about: Any) -> None:
+            if call == "find" and clock.monotonic() < 20:
+                raise StoreUnavailable("memory", "find")
+
+        queue.store.before = unavailable
+        async with anyio.create_task_group() as group:
+            group.start_soon(queue.wait, task_id, 60.0)
+            await anyio.sleep(15)
+            queue.register_handler("ok", ok)
+    assert 20 <= clock.monotonic() <= 25.1
+
+
+async def test_a_settlement_whose_answer_was_lost_still_ends_the_wait(clock: VirtualClock) -> None:
+    """It is offered again and refused, for it was written: the hint is given all the same."""
+    queue = HookedQueue(clock)
+    queue.register_handler("ok", ok)
+
+    def lose() -> None:
+        raise StoreUnavailable("memory", "exchange")
+
+    async with queue:
+        queue.store.once_settled(lose)
+        task_id = await queue.enqueue(task(delay=1))
+        assert (await queue.wait(task_id, 60)).status is TaskStatus.COMPLETED
+        assert queue.metrics["refused_settlements"] == 1
+        assert clock.monotonic() < 3
