@@ -152,7 +152,8 @@ class SqliteMoves:
         return self._db.execute(sql, values).fetchall()
 
     def _one(self, sql: str, *values: Any) -> sqlite3.Row | None:
-        return self._db.execute(sql, values).fetchone()
+        found: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
+        return found
 
     def _do(self, sql: str, *values: Any) -> int:
         return self._db.execute(sql, values).rowcount
