@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from anyio import sleep
-from pydantic import TypeAdapter, ValidationError
 
 from oncue.actors import Entrance, Inside, Job, Listeners, QueueNotRunning
 from oncue.actors.execute import outcome_of
@@ -44,6 +43,7 @@ from oncue.actors.messages import (
     hint,
 )
 from oncue.actors.tracing import trace_for_new_task
+from oncue.adapters.arguments import as_queue_name, as_uuid
 from oncue.runtime import (
     ActorDied,
     ActorStopped,
@@ -79,11 +79,9 @@ from oncue.stores import (
     decode_view,
     encode_task,
 )
-from oncue.stores.task import Name
 
 R = TypeVar("R")
 
-_NAME = TypeAdapter[str](Name)
 RESTART_S = 0.01
 """How often to look whether the supervisor of the queues' actors is up again."""
 
@@ -161,7 +159,7 @@ class QueueClient:
 
     async def get_task_status(self, task_id: UUID | str) -> TaskResult | None:
         """How the task stands; None when it is not known, or no longer."""
-        views = await self._ask(Find(query=ByIds(task_ids=[_uuid(task_id)])))
+        views = await self._ask(Find(query=ByIds(task_ids=[as_uuid(task_id)])))
         return decode_view(views[0]) if views else None
 
     async def wait(self, task_id: UUID | str, timeout: float | None = None) -> TaskResult:
@@ -169,7 +167,7 @@ class QueueClient:
 
         Raises `TimeoutError` after `timeout` seconds, and `UnknownTask`.
         """
-        wanted = _uuid(task_id)
+        wanted = as_uuid(task_id)
         deadline = inf if timeout is None else self._clock.monotonic() + timeout
         while True:
             left_s = max(0.0, deadline - self._clock.monotonic())
@@ -188,7 +186,7 @@ class QueueClient:
 
         False when it is not live. What a cancelled handler still does is not recorded.
         """
-        wanted = _uuid(task_id)
+        wanted = as_uuid(task_id)
         edited = await self._edit(CancelTask(task_id=wanted))
         if edited.holder is not None:
             lease = edited.holder.lease
@@ -202,14 +200,14 @@ class QueueClient:
 
     async def pause_job(self, task_id: UUID | str) -> bool:
         """Hold a waiting task back; False when there is none to hold."""
-        wanted = _uuid(task_id)
+        wanted = as_uuid(task_id)
         edited = await self._edit(PauseTask(task_id=wanted))
         self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
         return edited.count > 0
 
     async def resume_job(self, task_id: UUID | str) -> bool:
         """Put a paused task back into its place; False when it is not paused."""
-        wanted = _uuid(task_id)
+        wanted = as_uuid(task_id)
         edited = await self._edit(ResumeTask(task_id=wanted))
         self._wake(edited.queue_name)
         self._publish_change(EVENT_JOB_MODIFIED, wanted, edited)
@@ -217,7 +215,7 @@ class QueueClient:
 
     async def get_job(self, task_id: UUID | str) -> Job | None:
         """A task that is not over, and when it runs; None once it has ended."""
-        views = await self._ask(Find(query=ByIds(task_ids=[_uuid(task_id)])))
+        views = await self._ask(Find(query=ByIds(task_ids=[as_uuid(task_id)])))
         return job_of(views[0]) if views else None
 
     async def get_jobs(self, queue_name: str | None = None, limit: int = 1000) -> list[Job]:
@@ -241,7 +239,7 @@ class QueueClient:
         is not yours any more, and nothing was recorded. Raises ValueError naming `result`
         when that is no JSON.
         """
-        task_id = task.task_id if isinstance(task, TaskData) else _uuid(task)
+        task_id = task.task_id if isinstance(task, TaskData) else as_uuid(task)
         request = SettlePulled(task_id=task_id, outcome=outcome_of(result))
         return await self._ask_of(self._inside.puller, request)
 
@@ -270,7 +268,7 @@ class QueueClient:
 
     async def pause_queue(self, queue_name: str = "default") -> None:
         """Start nothing more from this queue, on any node; what runs, runs on."""
-        await self._edit(PauseQueue(queue_name=_queue_name(queue_name)))
+        await self._edit(PauseQueue(queue_name=as_queue_name(queue_name)))
         self._publish(
             EVENT_SCHEDULER_PAUSED, lambda: queue_event(EVENT_SCHEDULER_PAUSED, queue_name)
         )
@@ -305,7 +303,7 @@ class QueueClient:
 
         False when there is none, or when a live task has its `unique_key`.
         """
-        request = Requeue(task_id=_uuid(task_id))
+        request = Requeue(task_id=as_uuid(task_id))
         return await self._ask_of(self._inside.dead_letters, request)
 
     async def retry_dead_letter_tasks(self, queue_name: str | None = None) -> int:
@@ -376,23 +374,6 @@ class QueueClient:
                 if repeated:
                     raise
                 repeated = True
-
-
-def _uuid(task_id: UUID | str) -> UUID:
-    if isinstance(task_id, UUID):
-        return task_id
-    try:
-        return UUID(task_id)
-    except ValueError:
-        raise ValueError(f"task_id must be a UUID, not {task_id!r}") from None
-
-
-def _queue_name(name: str) -> str:
-    """For what keeps a name that no task has brought. Raises ValueError."""
-    try:
-        return _NAME.validate_python(name, strict=True)
-    except ValidationError as error:
-        raise ValueError(f"queue_name: {error.errors()[0]['msg']}, not {name!r}") from None
 
 
 def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:
