@@ -6,10 +6,11 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any, assert_never
 
-from anyio import CapacityLimiter, to_process, to_thread
+from anyio import CapacityLimiter, to_process
 
 from ..runtime import Clock
 from .handlers import FunctionHandler
+from .threads import Threads
 from .tracing import bind, bound
 
 
@@ -18,7 +19,7 @@ class Executors:
 
     def __init__(self, clock: Clock, *, threads_max: int, processes_max: int) -> None:
         self._clock = clock
-        self._threads = CapacityLimiter(threads_max)
+        self._threads = Threads(clock, threads_max)
         self._processes = CapacityLimiter(processes_max)
 
     async def run(self, handler: FunctionHandler, argument: Any) -> Any:
@@ -33,10 +34,7 @@ class Executors:
                 value = function(argument)
                 return await value if inspect.isawaitable(value) else value
             case "thread":
-                with self._clock.hold():
-                    return await to_thread.run_sync(
-                        function, argument, abandon_on_cancel=True, limiter=self._threads
-                    )
+                return await self._threads.run(function, argument)
             case "process":
                 # By name: the module's attribute may be the handler that wraps the function,
                 # which pickle would take for a different object.

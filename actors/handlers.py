@@ -10,6 +10,7 @@ the whole task; anything else is a type that pydantic validates the payload into
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -99,8 +100,16 @@ class FunctionHandler(TaskHandler):
     def _name(self) -> str:
         return getattr(self.function, "__qualname__", repr(self.function))
 
+    @property
+    def _called(self) -> Callable[..., Any]:
+        """What has the annotations, and is async or not: a partial's or an object's own."""
+        function = self.function
+        while isinstance(function, partial):
+            function = function.func
+        return function if inspect.isroutine(function) else type(function).__call__
+
     def _check_executor(self, executor: ExecutorKind | None) -> ExecutorKind:
-        is_async = inspect.iscoroutinefunction(self.function)
+        is_async = inspect.iscoroutinefunction(self._called)
         if executor is None:
             executor = "async" if is_async else "thread"
         if executor not in EXECUTORS:
@@ -128,7 +137,7 @@ class FunctionHandler(TaskHandler):
         first = parameters[0]
         if first.annotation is inspect.Parameter.empty:
             return None
-        annotation = get_type_hints(self.function, include_extras=True)[first.name]
+        annotation = get_type_hints(self._called, include_extras=True)[first.name]
         return None if annotation is TaskData else TypeAdapter(annotation)
 
 
