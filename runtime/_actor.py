@@ -81,15 +81,22 @@ class Actor(Generic[M_contra]):
 class Context:
     """An actor's view of the tree, made anew for each incarnation."""
 
-    __slots__ = ("_cell", "_log", "_root", "_timers", "generation", "ref")
+    __slots__ = ("_cell", "_log", "_ref", "_root", "_timers", "generation")
 
     def __init__(self, cell: Cell, root: Cell) -> None:
         self._cell = cell
         self._root = root
         self._timers: NamedTimers | None = None
         self._log: FilteringBoundLogger | None = None
-        self.ref: Ref[Any] = Ref(cell)
+        self._ref: Ref[Any] | None = None
         self.generation = cell.generation
+
+    @property
+    def ref(self) -> Ref[Any]:
+        """The actor's own address."""
+        if self._ref is None:
+            self._ref = Ref(self._cell)
+        return self._ref
 
     @property
     def path(self) -> str:
