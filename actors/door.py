@@ -93,6 +93,17 @@ class Entrance:
     def __init__(self, name: str) -> None:
         self._name = name
         self._inside: Inside | None = None
+        self._graph: object = None
+
+    def reserve(self, graph: object) -> None:
+        """`graph` is about to run: the first of it to start. RuntimeError when another does."""
+        if self._graph not in (None, graph):
+            raise RuntimeError(f"the {self._name} queue is running already")
+        self._graph = graph
+
+    def release(self) -> None:
+        """The graph runs no more: the last of it has stopped."""
+        self._graph = None
 
     @property
     def is_open(self) -> bool:

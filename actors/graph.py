@@ -67,10 +67,11 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
     executors = Executors(
         parts.clock, threads_max=parts.threads_max, processes_max=parts.processes_max
     )
+    graph = object()
     return SupervisorSpec(
         name,
         children=[
-            ChildSpec("store", lambda: StoreActor(parts.store), shutdown_s=30.0),
+            ChildSpec("store", lambda: _store(parts, graph), shutdown_s=30.0),
             SupervisorSpec("listeners", strategy=Strategy.DYNAMIC),
             ChildSpec(
                 "events",
@@ -117,6 +118,14 @@ def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
                 shutdown_s=parts.shutdown_grace_s + 2 * DRAIN_MARGIN_S,
             ),
         ],
+    )
+
+
+def _store(parts: Parts, graph: object) -> StoreActor:
+    """First to start and last to stop, so it keeps a second graph from running at once."""
+    entrance = parts.entrance
+    return StoreActor(
+        parts.store, on_opened=lambda: entrance.reserve(graph), on_closed=entrance.release
     )
 
 

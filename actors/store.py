@@ -25,16 +25,29 @@ T = TypeVar("T")
 
 
 class StoreActor(Actor[StoreMessage]):
-    """Serves one `Store`, which it borrows: the rows outlive a crash of this actor."""
+    """Serves one `Store`, which it borrows: the rows outlive a crash of this actor.
 
-    def __init__(self, store: Store) -> None:
+    It calls `on_opened`, which may refuse by raising, and `on_closed`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        on_opened: Callable[[], None] = lambda: None,
+        on_closed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
+        self._on_opened = on_opened
+        self._on_closed = on_closed
 
     async def on_start(self) -> None:
         await self._store.open()
+        self._on_opened()
 
     async def on_stop(self, reason: Exception | None) -> None:
         await self._store.close()
+        self._on_closed()
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         adds = [(e, e.message.rows) for e in batch if isinstance(e.message, Add)]
