@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from oncue.actors import TaskHandler as TaskHandler
     from oncue.actors import UnknownTask as UnknownTask
     from oncue.actors import task_handler as task_handler
+    from oncue.adapters import QueueCapability as QueueCapability
+    from oncue.adapters import QueueMetadata as QueueMetadata
+    from oncue.adapters import depends as depends
+    from oncue.adapters import import_adapter as import_adapter
     from oncue.adapters import open_queue as open_queue
     from oncue.adapters.base import QueueBase as QueueBase
+    from oncue.settings import SettingsError as SettingsError
     from oncue.stores import DuplicateTask as DuplicateTask
     from oncue.stores import StoreUnavailable as StoreUnavailable
     from oncue.stores import TaskData as TaskData
@@ -35,9 +40,12 @@ _HOMES = {
     "MemoryLimitExceeded": "oncue.actors",
     "PayloadError": "oncue.actors",
     "QueueBase": "oncue.adapters.base",
+    "QueueCapability": "oncue.adapters",
     "QueueFull": "oncue.actors",
+    "QueueMetadata": "oncue.adapters",
     "QueueNotRunning": "oncue.actors",
     "RateLimitExceeded": "oncue.actors",
+    "SettingsError": "oncue.settings",
     "StoreUnavailable": "oncue.stores",
     "TaskData": "oncue.stores",
     "TaskHandler": "oncue.actors",
@@ -45,6 +53,8 @@ _HOMES = {
     "TaskResult": "oncue.stores",
     "TaskStatus": "oncue.stores",
     "UnknownTask": "oncue.actors",
+    "depends": "oncue.adapters",
+    "import_adapter": "oncue.adapters",
     "open_queue": "oncue.adapters",
     "task_handler": "oncue.actors",
 }

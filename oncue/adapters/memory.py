@@ -2,38 +2,42 @@
 
 import os
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from oncue.actors import Admission, Limits, Parts, RetryPolicy, memory_graph
 from oncue.actors.door import DRAIN_MARGIN_S
 from oncue.adapters.base import QueueBase
+from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.runtime import Clock, Entropy, SeededEntropy, SupervisorSpec, SystemClock
+from oncue.settings import QueueSettings
 from oncue.stores import CallableStoreClock, Counts
 from oncue.stores.memory import MemoryStore
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
-
 NEARLY_FULL_PERCENT = 90.0
 
 
-class MemorySettings(BaseModel):
+class MemorySettings(QueueSettings):
     """What can be set on the memory queue. Times are seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_workers: Count = 10
     """Handlers that run at once in this process, over all queues."""
     queues: frozenset[str] | None = None
-    """Which queues are worked here; None: all."""
+    """The queues that are worked here; None: all."""
     thread_pool_max_workers: Count = 20
+    """Handlers that run in threads at once, abandoned threads included."""
     process_pool_max_workers: Count = 4
+    """Worker processes for handlers with `executor="process"`."""
     retry_exponential_base: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    """What a retry's delay is multiplied by from one attempt to the next."""
     retry_delay_max: Seconds = 3600.0
+    """Seconds that a retry waits at most, before jitter."""
     max_tasks_per_queue: Count | None = 10_000
-    """How many live tasks one queue holds; None: no limit."""
+    """Live tasks that one queue holds; None: no limit."""
     max_memory_usage: Count | None = 100_000_000
     """Bytes of encoded payload that all queues hold together; None: no limit."""
     enable_rate_limiting: bool = False
@@ -43,12 +47,24 @@ class MemorySettings(BaseModel):
     when_full: Literal["raise", "wait"] = "raise"
     """What `enqueue` does over a limit."""
     result_cache_limit: Annotated[int, Field(ge=0)] = 1000
+    """Results kept at most; the oldest go first."""
     result_ttl: Seconds = 86_400.0
+    """Seconds that a result is kept."""
     dead_letter_ttl: Seconds = 7 * 86_400.0
+    """Seconds that a dead letter is kept."""
     shutdown_grace: Seconds = 30.0
+    """Seconds that running handlers may take to end when the queue stops."""
     tracing: bool = False
     """Whether each step of each task is logged, for `oncue trace`."""
     poll_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Seconds after which the store is looked at again though no hint came."""
+
+    @classmethod
+    def of_url(cls, url: str) -> dict[str, Any]:
+        """`memory://`, which says nothing more."""
+        if url != "memory://":
+            raise ValueError(f"a memory queue has no address: memory://, not {url!r}")
+        return {}
 
 
 class MemoryQueue(QueueBase):
@@ -134,6 +150,29 @@ class MemoryQueue(QueueBase):
         return self.settings.shutdown_grace + 4 * DRAIN_MARGIN_S
 
 
-def open_memory_queue(**settings: Any) -> MemoryQueue:
-    """A memory queue that is not running yet. Raises ValueError naming a wrong setting."""
-    return MemoryQueue(MemorySettings.model_validate(settings))
+Queue = MemoryQueue
+
+MODULE_METADATA = QueueMetadata(
+    id=UUID("34574c15-aa23-46e2-b37c-d5038dc40e23"),
+    name="memory",
+    provider="oncue",
+    version="1",
+    description="In this process's memory: fastest, and gone with the process.",
+    capabilities=frozenset(
+        {
+            QueueCapability.BASIC,
+            QueueCapability.PRIORITY,
+            QueueCapability.DELAYED,
+            QueueCapability.RETRY,
+            QueueCapability.DEAD_LETTER,
+            QueueCapability.BATCH,
+            QueueCapability.METRICS,
+            QueueCapability.HEALTH,
+            QueueCapability.TRACKING,
+            QueueCapability.WORKER_POOLS,
+            QueueCapability.RATE_LIMITING,
+        }
+    ),
+    settings=MemorySettings,
+    url_schemes=frozenset({"memory"}),
+)
