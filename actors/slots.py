@@ -3,7 +3,7 @@
 A free worker is handed several attempts at once while handlers are short: one trip through
 the event loop then serves them all. How many follows the slowest handler of late, so that
 what waits in a worker's hand waits a few milliseconds; and what waits behind an attempt that
-turns out slow is recalled, and given to whoever is free. No more attempts run at once than
+turns out slow is recalled, and handed back to the store, where it keeps its place. No more attempts run at once than
 there are workers.
 """
 
@@ -85,39 +85,32 @@ class Slots:
         return done
 
     def arrive(self, worker: Ref[Run], life: int) -> list[Attempt]:
-        """A worker is up, with nothing in hand. What its last life had not begun waits again.
-
-        Returns the others: done, stopped, or begun and lost with it.
-        """
+        """A worker is up, with nothing in hand; returns what its last life had, done or not."""
         self._lives[worker] = life
-        hand = self._busy.pop(worker, [])
         if worker not in self._free:
             self._free.append(worker)
-        self._take_back(hand)
-        return [attempt for attempt in hand if not attempt.recalled]
+        return self._busy.pop(worker, [])
 
     def recall(self, slow_since: float) -> list[Attempt]:
         """Take back what waits behind attempts that began before `slow_since`.
 
-        Returns what was done meanwhile and not yet told.
+        Returns what was taken back, and what was done meanwhile and not yet told.
         """
-        done: list[Attempt] = []
+        found: list[Attempt] = []
         for worker, hand in list(self._busy.items()):
-            done += self.collect(worker)
+            found += self.collect(worker)
             first = hand[0] if hand else None
             if first is not None and first.began_s is not None and first.began_s < slow_since:
-                self._take_back(hand)
-                hand[:] = [attempt for attempt in hand if not attempt.recalled]
-        return done
+                found += self._take_back(hand)
+        return found
 
     def drain(self) -> list[Attempt]:
         """Take back all that has not begun."""
-        for hand in self._busy.values():
-            self._take_back(hand)
-            hand[:] = [attempt for attempt in hand if not attempt.recalled]
-        waiting = list(self.waiting)
+        found = list(self.waiting)
         self.waiting.clear()
-        return waiting
+        for hand in self._busy.values():
+            found += self._take_back(hand)
+        return found
 
     def in_hand(self) -> Iterator[Attempt]:
         """All attempts that are with a worker and not known to be done."""
@@ -129,10 +122,10 @@ class Slots:
         """Somebody waits in a worker's hand."""
         return any(len(hand) > 1 for hand in self._busy.values())
 
-    def _take_back(self, hand: list[Attempt]) -> None:
-        # They wait as fresh attempts: a worker skips those that it finds recalled.
+    def _take_back(self, hand: list[Attempt]) -> list[Attempt]:
         back = [attempt for attempt in hand if attempt.recall()]
-        self.waiting.extendleft(Attempt(attempt.claimed) for attempt in reversed(back))
+        hand[:] = [attempt for attempt in hand if not attempt.recalled]
+        return back
 
     def _pace(self, done: Sequence[Attempt]) -> None:
         for attempt in done:

@@ -230,6 +230,21 @@ async def test_what_waits_behind_a_slow_handler_is_given_to_others(clock: Virtua
         assert clock.monotonic() - before < 0.1
 
 
+async def test_slow_ones_in_one_hand_soon_run_side_by_side(clock: VirtualClock) -> None:
+    """After the first recall they are handed out one by one."""
+    queue = make_queue(clock, max_workers=10)
+    noted = Recorder(clock)
+    queue.register_handler("noted", noted)
+    async with queue:
+        await queue.enqueue_many([named(n) for n in range(1000)])
+        await settled(queue)
+        before = clock.monotonic()
+        await queue.enqueue_many([named("slow", 30) for _ in range(10)])
+        await anyio.sleep(1)
+        assert noted.running == 10
+        assert noted.begun[-1][1] - before < 0.05
+
+
 async def test_a_pool_that_dies_hands_back_what_ran(clock: VirtualClock) -> None:
     """It is cancelled, runs again, and that is no attempt."""
     queue = make_queue(clock, max_workers=4)

@@ -103,14 +103,14 @@ class History:
 
     async def step(self, system: ActorSystem, name: str, about: Any) -> None:
         """The same call to both; the same answer from both."""
-        queue, model = self.queue, self.model
+        model = self.model
         if name == "enqueue":
             if len(self.tasks) < TASKS_MAX:
                 await self.enqueue(self.new(about))
         elif name in {"enqueue_again", "cancel", "pause", "resume", "requeue"}:
             if not self.tasks:
                 return
-            number = about % len(self.tasks)
+            number: int = about % len(self.tasks)
             if name == "enqueue_again":
                 await self.enqueue(number)
                 return
