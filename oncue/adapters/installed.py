@@ -37,15 +37,22 @@ class UnknownAdapter(ValueError):
 
 
 class UnknownScheme(ValueError):
-    """No installed adapter takes URLs of this scheme. `known` lists the schemes taken."""
+    """No installed adapter takes URLs of this scheme. `known` lists the schemes taken.
 
-    def __init__(self, scheme: str, known: tuple[str, ...]) -> None:
+    `unavailable` are the errors of adapters that could not be asked.
+    """
+
+    def __init__(
+        self, scheme: str, known: tuple[str, ...], unavailable: tuple[ImportError, ...] = ()
+    ) -> None:
         super().__init__(
             f"no installed queue adapter takes {scheme}:// URLs; "
             f"schemes taken: {', '.join(known) or 'none'}"
+            + "".join(f"; not asked: {error}" for error in unavailable)
         )
         self.scheme = scheme
         self.known = known
+        self.unavailable = unavailable
 
 
 class AdapterUnavailable(ImportError):
@@ -114,15 +121,17 @@ def load_adapter_for(scheme: str) -> Adapter:
     `UnknownScheme`.
     """
     known: set[str] = set()
+    unavailable: list[ImportError] = []
     for name in installed_adapters():
         try:
             adapter = load_adapter(name)
-        except ImportError:
+        except ImportError as error:
+            unavailable.append(error)
             continue
         if {scheme, scheme.partition("+")[0]} & adapter.metadata.url_schemes:
             return adapter
         known |= adapter.metadata.url_schemes
-    raise UnknownScheme(scheme, tuple(sorted(known)))
+    raise UnknownScheme(scheme, tuple(sorted(known)), tuple(unavailable))
 
 
 def adapter_of(queue_class: type[QueueBase]) -> Adapter:

@@ -1,0 +1,58 @@
+"""A settings folder in a directory of its own, and settings with every kind of value."""
+
+import os
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from pydantic import BaseModel
+
+from oncue import SettingsError, depends
+from oncue.adapters.memory import MemorySettings
+from oncue.settings import QueueSettings, read_queue_settings
+
+
+class Folder:
+    """A current directory whose `settings/` a test fills, in a clean environment."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self._monkeypatch = monkeypatch
+        monkeypatch.chdir(root)
+        for name in os.environ:
+            if name.startswith(("ONCUE_SETTINGS", "ONCUE_QUEUE")):
+                monkeypatch.delenv(name)
+        depends.clear()
+
+    def write(self, name: str, text: str, *, below: str = "settings") -> Path:
+        """Write a file, indentation taken off."""
+        path = self.root / below / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+        return path
+
+    def setenv(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self._monkeypatch.setenv(name, value)
+
+
+class Pool(BaseModel):
+    size: int = 5
+    depth: int = 1
+
+
+class BoxSettings(QueueSettings):
+    """With what the memory queue's have not: text, nested values, a nested model."""
+
+    url: str = "box://"
+    secret: str | None = None
+    options: dict[str, int] | None = None
+    names: tuple[str, ...] = ()
+    pool: Pool | None = None
+
+
+def failure(model: type[QueueSettings] = MemorySettings) -> SettingsError:
+    """What reading the settings raises."""
+    with pytest.raises(SettingsError) as caught:
+        read_queue_settings(model)
+    return caught.value
