@@ -3,7 +3,7 @@
 from ..runtime import Actor, Envelope, Ref
 from ..stores import PurgeExpired, RequeueDead, RequeueDeadLetters
 from .handlers import Handlers
-from .log import log
+from .log import emit
 from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
@@ -73,8 +73,11 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
         self._tally.counts = counts
         unhandled = frozenset(counts.ready_types) - self._handlers.task_types
         for task_type in sorted(unhandled - self._unhandled):
-            log().warning(
-                "task_type_unhandled", task_type=task_type, waiting=counts.ready_types[task_type]
+            emit(
+                "warning",
+                "task_type_unhandled",
+                task_type=task_type,
+                waiting=counts.ready_types[task_type],
             )
         self._unhandled = unhandled  # what is handled again is told of again
 

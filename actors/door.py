@@ -37,6 +37,8 @@ from .messages import (
     hint,
 )
 
+QUEUES_KEPT = 64
+"""From how many on the refs of queues that are idle, and so are down, are let go."""
 DRAIN_MARGIN_S = 5.0
 """Beyond the grace: for cancelled handlers to clean up, and for the last exchange."""
 
@@ -61,6 +63,9 @@ class Inside:
 
     async def start_queue(self, name: str) -> Ref[QueueMessage]:
         """The actor of queue `name`, started if it is not up."""
+        if len(self._queues) >= QUEUES_KEPT:
+            for other in [n for n, ref in self._queues.items() if not ref.is_up]:
+                del self._queues[other]
         ref = self._queues[name] = await self._start(name)
         return ref
 
@@ -69,8 +74,8 @@ class Inside:
         self._queues.pop(name, None)
 
     async def _start(self, name: str) -> Ref[QueueMessage]:
-        # A child's name has no slash in it; a queue's may.
-        child = quote(name, safe=" ")
+        # A queue's name may have a slash in it, or be a dot; a child's may not.
+        child = f"q:{quote(name, safe=' ')}"
         supervisor = self.context.lookup("./work/queues").path
         try:
             return self.context.lookup(f"./work/queues/{child}")

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ..runtime import Actor, ChildSpec, Clock, Envelope, Overflow, Ref
 from .job_events import JobEvent
-from .log import log, traceback_of
+from .log import emit, traceback_of
 from .messages import EventMessage, ListenersChanged, Publish, hint
 
 STREAM_MAX = 1000
@@ -182,7 +182,8 @@ class Listener(Actor[JobEvent]):
         """Log the first, second, fourth, ...: one that always raises shall not fill the log."""
         self._failures += 1
         if self._failures & (self._failures - 1) == 0:
-            log().error(
+            emit(
+                "error",
                 "listener_failed",
                 listener=repr(self._callback),
                 code=event.code,

@@ -1,18 +1,22 @@
 """One attempt at one task: run its handler, and judge how it ended."""
 
-from typing import Any, cast
+from collections.abc import Awaitable
+from math import inf
+from typing import Any, TypeVar, cast
 
-from anyio import move_on_after
+from anyio import current_effective_deadline, get_cancelled_exc_class, move_on_after
 
 from ..stores import TaskData, TaskResult, TaskStatus, clip_error, encode_result
 from .attempt import Attempt
 from .executors import Executors
 from .handlers import FunctionHandler, PayloadError, TaskHandler
-from .log import log, traceback_of
+from .log import emit, traceback_of
 from .outcome import Outcome, Raised, Returned, Stop, Stopped
 
 HOOK_S = 5.0
 """How long `on_failure` may take once the attempt was cut off: its timeout is over by then."""
+
+T = TypeVar("T")
 
 
 class HandlerFailed(Exception):
@@ -23,12 +27,25 @@ class ResultError(ValueError):
     """The handler's result cannot be recorded: a dead letter at once, since it ran."""
 
 
+async def uncancelled(call: Awaitable[T]) -> T:
+    """Await a handler or a hook: if it cancels itself, that is an error of its own.
+
+    On asyncio, awaiting a task that somebody cancelled raises what a cancellation raises.
+    """
+    try:
+        return await call
+    except get_cancelled_exc_class():
+        if current_effective_deadline() == -inf:
+            raise  # it is cancelled
+        raise HandlerFailed("it cancelled itself") from None
+
+
 async def execute(handler: TaskHandler, task: TaskData, executors: Executors) -> Returned:
     """Run the handler and, when it succeeded, its on_success. Raises what the handler raised."""
     if isinstance(handler, FunctionHandler):
-        value = await executors.run(handler, handler.argument(task))
+        value = await uncancelled(executors.run(handler, handler.argument(task)))
     else:
-        value = await handler.handle(task)
+        value = await uncancelled(handler.handle(task))
     if isinstance(value, TaskResult):
         if value.status is TaskStatus.FAILED:
             raise HandlerFailed(value.error or "the handler returned FAILED")
@@ -84,17 +101,19 @@ async def _tell_success(handler: TaskHandler, task: TaskData, value: Any) -> Non
         retry_count=task.retry_count,
     )
     try:
-        await handler.on_success(task, result)
+        await uncancelled(handler.on_success(task, result))
     except Exception as error:
-        log().error("on_success_failed", task_id=str(task.task_id), exception=traceback_of(error))
+        emit("error", "on_success_failed", task_id=str(task.task_id), exception=traceback_of(error))
 
 
 async def _ask_on_failure(handler: TaskHandler, task: TaskData, error: Exception) -> bool:
     try:
         # A hook that only looks on, and returns nothing, vetoes nothing.
-        return await handler.on_failure(task, error) is not False
+        return await uncancelled(handler.on_failure(task, error)) is not False
     except Exception as failed:
-        log().error("on_failure_failed", task_id=str(task.task_id), exception=traceback_of(failed))
+        emit(
+            "error", "on_failure_failed", task_id=str(task.task_id), exception=traceback_of(failed)
+        )
         return True
 
 

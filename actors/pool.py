@@ -147,7 +147,7 @@ class Pool(Actor[PoolMessage]):
                 self._on_ready(worker, life)
             case LookAtWorkers():
                 self._watching = False
-                self._settle(self._slots.recall(self._now() - RECALL_S / 2))
+                self._settle_or_return(self._slots.recall(self._now() - RECALL_S / 2))
                 self._watch_workers()
             case CancelAttempt(task_id=task_id, lease=lease):
                 self._cancel(task_id, lease)
@@ -178,13 +178,21 @@ class Pool(Actor[PoolMessage]):
         )
         attempt.end(settlement, 0.0)
         self._settle([attempt])
+        if isinstance(settlement, Back):
+            self._hint(attempt.claimed.row.queue_name)
+
+    def _settle_or_return(self, attempts: Sequence[Attempt]) -> None:
+        """What is done is settled, what was taken back goes back to the store."""
+        for attempt in attempts:
+            if attempt.done:
+                self._settle([attempt])
+            else:
+                self._end(attempt, Stopped(why=attempt.stopped or Stop.DRAINED))
 
     def _on_ready(self, worker: Ref[Run], life: int) -> None:
         for attempt in self._slots.arrive(worker, life):
-            if attempt.done:
-                self._settle([attempt])
-            elif attempt.began_s is None and attempt.stopped is not None:
-                self._end(attempt, Stopped(why=attempt.stopped))
+            if attempt.done or attempt.began_s is None:
+                self._settle_or_return([attempt])
             else:
                 # The worker died with it. That counts as an attempt, so that a task that
                 # kills workers comes to an end.
@@ -198,8 +206,7 @@ class Pool(Actor[PoolMessage]):
 
     def _on_drain(self, envelope: Envelope, grace_s: float) -> None:
         self._drain = envelope
-        for attempt in self._slots.drain():
-            self._end(attempt, Stopped(why=Stop.DRAINED))
+        self._settle_or_return(self._slots.drain())
         self.context.timers.after("grace", grace_s, GraceOver())
 
     # -- the exchange -------------------------------------------------------------------
@@ -215,6 +222,9 @@ class Pool(Actor[PoolMessage]):
             self._looking = False
             settlements = [a.settlement for a in settled if a.settlement is not None]
             request = Exchange(settlements=settlements, claims=claims)
+            if claims is not None:
+                # Before the answer, which may be lost: no lease is ever offered twice.
+                self._next_lease += sum(claim.limit for claim in claims.queues)
             try:
                 answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             except StoreUnavailable:
@@ -222,7 +232,6 @@ class Pool(Actor[PoolMessage]):
                 self.context.timers.after("reconnect", RECONNECT_S, LookAround())
                 return
             self._record(settled, answer.refused)
-            self._next_lease += len(answer.claimed)
             self._slots.take_in(answer.claimed)
             self._deal()
             self._learn(answer, claims)

@@ -3,8 +3,8 @@
 A free worker is handed several attempts at once while handlers are short: one trip through
 the event loop then serves them all. How many follows the slowest handler of late, so that
 what waits in a worker's hand waits a few milliseconds; and what waits behind an attempt that
-turns out slow is recalled, and handed back to the store, where it keeps its place. No more attempts run at once than
-there are workers.
+turns out slow is recalled, and handed back to the store, where it keeps its place. No more
+attempts run at once than there are workers.
 """
 
 from collections import deque
@@ -102,6 +102,8 @@ class Slots:
             first = hand[0] if hand else None
             if first is not None and first.began_s is not None and first.began_s < slow_since:
                 found += self._take_back(hand)
+                # Its kin may be as slow: one at a time, until it is forgotten.
+                self._slowest_s = max(self._slowest_s, HAND_S)
         return found
 
     def drain(self) -> list[Attempt]:

@@ -101,6 +101,14 @@ async def grouped(
         for envelope, _ in requests:
             envelope.fail(error)
         return
+    except (ValueError, TypeError) as error:
+        # Somebody's fault, and nothing was changed: the others shall not pay for it.
+        if len(requests) == 1:
+            requests[0][0].fail(error)
+        else:
+            for request in requests:
+                await grouped(call, [request])
+        return
     start = 0
     for envelope, part in requests:
         envelope.reply(outcomes[start : start + len(part)])

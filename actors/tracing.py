@@ -20,7 +20,7 @@ from typing import Any, assert_never
 
 from ..stores import Back, Cancelled, ClaimedTask, Dead, Done, RetryAt, TaskRow
 from .attempt import Attempt
-from .log import log, traceback_of
+from .log import emit, traceback_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def bound() -> dict[str, Any] | None:
 
 def log_enqueued(row: TaskRow) -> None:
     trace = trace_of(row)
-    log().info(
+    emit(
+        "info",
         "task_enqueued",
         task_id=trace.task_id,
         task_type=row.task_type,
@@ -107,7 +108,7 @@ def log_enqueued(row: TaskRow) -> None:
 
 
 def log_started(claimed: ClaimedTask, worker: str) -> None:
-    log().info("task_started", **log_context(claimed, worker))
+    emit("info", "task_started", **log_context(claimed, worker))
 
 
 def log_ended(attempt: Attempt, *, everything: bool) -> None:
@@ -121,9 +122,10 @@ def log_ended(attempt: Attempt, *, everything: bool) -> None:
                 return
             worker = settlement.worker_id if isinstance(settlement, Done) else ""
             event = "task_completed" if isinstance(settlement, Done) else "task_handed_back"
-            log().info(event, **log_context(attempt.claimed, worker), took_s=attempt.took_s)
+            emit("info", event, **log_context(attempt.claimed, worker), took_s=attempt.took_s)
         case RetryAt(error=error, worker_id=worker, delay_s=delay_s):
-            log().warning(
+            emit(
+                "warning",
                 "task_failed",
                 **log_context(attempt.claimed, worker),
                 took_s=attempt.took_s,
@@ -131,7 +133,8 @@ def log_ended(attempt: Attempt, *, everything: bool) -> None:
                 retry_in_s=delay_s,
             )
         case Dead(error=error, worker_id=worker):
-            log().error(
+            emit(
+                "error",
                 "task_dead",
                 **log_context(attempt.claimed, worker),
                 took_s=attempt.took_s,

@@ -6,16 +6,15 @@ of the system's one sleeper.
 """
 
 from collections import deque
-from math import inf
 
-from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
+from anyio import CancelScope
 
 from ..runtime import Actor, Entropy, Ref
 from ..stores import decode_claimed
 from .attempt import Attempt
 from .backoff import RetryPolicy
 from .decide import decide
-from .execute import HandlerFailed, execute, judge
+from .execute import execute, judge
 from .executors import Executors
 from .handlers import Handlers
 from .messages import Finished, PoolMessage, Ready, Run
@@ -105,11 +104,6 @@ class Worker(Actor[Run]):
             end = await execute(handler, decode_claimed(attempt.claimed), self._executors)
         except Exception as error:
             end = error
-        except get_cancelled_exc_class():
-            if current_effective_deadline() == -inf:
-                raise
-            # Nobody cancelled it: on asyncio, awaiting a cancelled task does this.
-            end = HandlerFailed("the handler cancelled itself")
         if attempt.stopped is not None and isinstance(end, Exception):
             return  # it is concluded outside the scope, where a hook can still wait
         await self._conclude(attempt, end)

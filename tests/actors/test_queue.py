@@ -22,11 +22,11 @@ async def test_it_starts_with_the_first_enqueue_and_stops_when_idle(clock: Virtu
     async with hung(queue, clock) as system:
         assert queue_actors(system) == []
         await queue.enqueue(task(queue_name="a/b c"))
-        assert queue_actors(system) == ["a%2Fb c"]
+        assert queue_actors(system) == ["q:a%2Fb c"]
         await anyio.sleep(130)
         assert queue_actors(system) == []
         await queue.enqueue(task(queue_name="a/b c"))
-        assert queue_actors(system) == ["a%2Fb c"]
+        assert queue_actors(system) == ["q:a%2Fb c"]
         assert (await queue.get_queue_info("a/b c"))["job_count"] == 2
 
 
@@ -38,7 +38,7 @@ async def test_many_who_enqueue_into_a_new_queue_at_once_share_one_actor(
         for _ in range(50):
             group.start_soon(queue.enqueue, task())
         await clock.wait_all_tasks_blocked()
-        assert queue_actors(system) == ["default"]
+        assert queue_actors(system) == ["q:default"]
         assert (await queue.get_queue_info())["job_count"] == 50
 
 
@@ -93,7 +93,7 @@ async def test_an_enqueue_outlives_the_death_of_its_queues_actor(clock: VirtualC
         async def die(call: str, about: Any) -> None:
             if call == "add" and not killed:
                 killed.append(call)
-                kill(system, "queues/default")
+                kill(system, "queues/q:default")
                 await anyio.sleep(1)
 
         queue.store.after = die

@@ -29,9 +29,11 @@ async def test_what_a_killed_worker_had_not_begun_runs_once_in_its_next_life(
 
     queue.register_handler("slow", slow)
     async with hung(queue, clock) as system:
+        kills: list[str] = []
 
         async def kill_at_claim(call: str, answer: Any) -> None:
-            if isinstance(answer, Exchanged) and answer.claimed and not running[2]:
+            if isinstance(answer, Exchanged) and answer.claimed and not kills:
+                kills.append(call)
                 kill(system, "workers/0")
 
         queue.store.after = kill_at_claim
