@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from ._alarms import Alarms
 from ._cell import Cell
-from ._directory import find, start_child, stop_child
+from ._directory import check_startable, find, lineage, start_child, stop_child
 from ._envelope import Envelope
 from ._ref import Ref, cell_of
 from ._spec import ChildSpec, SupervisorSpec
@@ -106,7 +106,7 @@ class Context:
     def timers(self) -> NamedTimers:
         """Messages to this actor, later."""
         if self._timers is None:
-            self._timers = NamedTimers(self._cell)
+            self._timers = NamedTimers(self._cell, self.generation)
         return self._timers
 
     @property
@@ -136,8 +136,10 @@ class Context:
         """End this incarnation normally, after the message in hand.
 
         A PERMANENT child is restarted after a normal end too; `stop_child` ends it for good.
+        Does nothing when this incarnation has ended already.
         """
-        self._cell.request_stop()
+        if self._cell.generation == self.generation and self._cell.alive:
+            self._cell.request_stop()
 
     def lookup(self, path: str) -> Ref[Any]:
         """The ref of the actor at `path`; raises `NoSuchActor`.
@@ -156,20 +158,35 @@ class Context:
     async def start_child(
         self, spec: ChildSpec[Any] | SupervisorSpec, *, under: str | None = None
     ) -> Ref[Any]:
-        """As `ActorSystem.start_child`; without `under` it becomes this actor's sibling."""
+        """As `ActorSystem.start_child`; without `under` it becomes this actor's sibling.
+
+        Raises RuntimeError where it would wait for itself: in on_start, of a supervisor that
+        waits for this very on_start before it starts another child.
+        """
         supervisor = self._cell.parent if under is None else find(self._root, under)
         assert supervisor is not None  # only supervisors are roots
+        check_startable(supervisor, self._cell)
         return await start_child(supervisor, spec)
 
     async def stop_child(self, ref: Ref[Any]) -> None:
-        """As `ActorSystem.stop_child`. Not for this actor itself: that is `stop`."""
+        """As `ActorSystem.stop_child`. Not for this actor itself: that is `stop`.
+
+        Raises ValueError for this actor and for what it is part of: it would wait for itself.
+        """
         cell = cell_of(ref)
-        if cell is self._cell:
-            raise ValueError(f"{cell.path!r} would wait for itself: use context.stop()")
+        if cell in lineage(self._cell):
+            raise ValueError(
+                f"{self._cell.path!r} would wait for itself to stop {cell.path!r}: "
+                "use context.stop(), or let somebody outside do it"
+            )
         await stop_child(cell)
 
     def watch(self, ref: Ref[Any]) -> None:
-        """Have a `Terminated` message sent here each time an incarnation of `ref` ends."""
+        """Have a `Terminated` message sent here each time an incarnation of `ref` ends.
+
+        Until this incarnation ends: the next one watches for itself, best in on_start.
+        """
+        self._cell.check_living(self.generation)
         watch(cell_of(ref), self._cell)
 
     def unwatch(self, ref: Ref[Any]) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ._cell import Cause
+from ._signals import Cause
 from ._spec import Restart, Strategy
 
 T = TypeVar("T")

@@ -7,20 +7,25 @@ as signals.
 """
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
+from reprlib import Repr
 from typing import Any, Protocol, TypeAlias
 
 from anyio import CancelScope, Event, WouldBlock
 
 from ._core import Core
-from ._envelope import Envelope
 from ._mailbox import EMPTY, WAKE, Mailbox, bare
-from ._spec import ChildSpec, SupervisorSpec
+from ._signals import Signal
+from ._spec import AnySpec, SupervisorSpec
 from ._tree import Node
 
-AnySpec: TypeAlias = ChildSpec[Any] | SupervisorSpec
+Notice: TypeAlias = Callable[[int, Exception | None, bool], None]
+"""Tells a watcher of an end: generation, crash, and whether it is the last."""
+
+_short = Repr()
+_short.maxother = 200
 
 
 class State(Enum):
@@ -37,55 +42,6 @@ class State(Enum):
     """For good."""
     UNSTOPPED = "unstopped"
     """It ignores its stop and its cancellation."""
-
-
-class Cause(Enum):
-    """How an incarnation ended, told from its cancel scope, never from an exception's type."""
-
-    NORMAL = "normal"
-    CRASHED = "crashed"
-    KILLED = "killed"
-    """Its scope was cancelled: by `kill`, or by a stop that took too long."""
-    CANCELLED = "cancelled"
-    """A scope around the whole tree was cancelled."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """The incarnation's on_start has returned."""
-
-    cell: "Cell"
-    generation: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exited:
-    """The incarnation is over, on_stop included. `started`: its on_start had returned."""
-
-    cell: "Cell"
-    generation: int
-    cause: Cause
-    error: Exception | None
-    started: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartChild:
-    """Add a child; the envelope is answered with its cell once it is up, or with the error."""
-
-    spec: AnySpec
-    envelope: Envelope
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopChild:
-    """Stop a child for good; answered when it has ended."""
-
-    cell: "Cell"
-    envelope: Envelope
-
-
-Signal: TypeAlias = Started | Exited | StartChild | StopChild
 
 
 class Timers(Protocol):
@@ -127,6 +83,7 @@ class Cell:
         "coro",
         "ended",
         "failures_in_row",
+        "final",
         "generation",
         "last_crash",
         "mailbox",
@@ -141,6 +98,7 @@ class Cell:
         "timers",
         "up_since",
         "watchers",
+        "watching",
     )
 
     def __init__(self, spec: AnySpec, parent: "Cell | None", core: Core) -> None:
@@ -163,13 +121,15 @@ class Cell:
         self.failures_in_row = 0
         self.up_since = 0.0
         self.started = False
-        self.last_crash: Exception | None = None
+        self.last_crash: str | None = None  # no error: that would keep its frames alive
+        self.final = False  # it will not live again, however its incarnation ends
         self.stop_requested = False
         self.scope: CancelScope | None = None  # of the living incarnation
-        self.ended: Event | None = None  # set at that one's end, when its supervisor waits
+        self.ended: Event | None = None  # set at that one's end, when somebody waits for it
         self.coro: Any = None  # of the living incarnation, for its stack
         self.timers: Timers | None = None
-        self.watchers: list[Cell] | None = None
+        self.watchers: dict[Cell, Notice] | None = None
+        self.watching: set[Cell] | None = None  # by the living incarnation
 
     @property
     def alive(self) -> bool:
@@ -180,6 +140,11 @@ class Cell:
     def killed(self) -> bool:
         """The living incarnation's scope has been cancelled."""
         return self.scope is not None and self.scope.cancel_called
+
+    def check_living(self, generation: int) -> None:
+        """For what belongs to one incarnation, and must not outlive it."""
+        if self.generation != generation or not self.alive:
+            raise RuntimeError(f"generation {generation} of {self.path!r} has ended")
 
     def begin(self, scope: CancelScope) -> None:
         """A new incarnation is about to be spawned, to live in `scope`."""
@@ -201,11 +166,22 @@ class Cell:
 
     def end(self, error: Exception | None) -> bool:
         """The incarnation is over; whether it had been up."""
+        if self.timers is not None:
+            self.timers.cancel_all()
+            self.timers = None
+        for watched in self.watching or ():
+            if watched.watchers is not None:
+                watched.watchers.pop(self, None)
+        self.watching = None
         self.scope = None
         self.coro = None
-        self.state = State.DOWN
+        if self.state is not State.STOPPED:
+            self.state = State.DOWN
         if error is not None:
-            self.last_crash = error
+            self.last_crash = _short.repr(error)
+        if self.final:
+            self.tell_watchers(error)
+            self.close()
         started, self.started = self.started, False
         return started
 
@@ -221,22 +197,43 @@ class Cell:
             with suppress(WouldBlock):
                 self.mailbox.put(WAKE)
 
+    async def wait_ended(self) -> None:
+        """Until the living incarnation has ended. Any number may wait."""
+        if self.alive:
+            if self.ended is None:
+                self.ended = Event()
+            await self.ended.wait()
+
     def kill(self) -> None:
         """Cancel the living incarnation, whatever it is doing."""
         if self.scope is not None:
             self.scope.cancel()
 
     def close(self) -> None:
-        """It will not live again, nor will anything below it: bounce what is queued."""
-        self.state = State.STOPPED
+        """It will not live again, nor will anything below it: bounce what is queued.
+
+        An incarnation that cannot be ended lives on behind its closed mailbox.
+        """
+        self.final = True
+        if not self.alive:
+            self.state = State.STOPPED
         if self.mailbox is not None:
             self.mailbox.close()
         if self.branch is not None:
             for child in self.branch.children.values():
                 child.close()
+        if not self.alive:
+            self.tell_watchers(None)  # who heard of its end, but not that it was the last
+
+    def tell_watchers(self, error: Exception | None) -> None:
+        """Its incarnation has ended."""
+        watchers = self.watchers or {}
+        if self.final:
+            self.watchers = None
+        for notify in tuple(watchers.values()):
+            notify(self.generation, error, self.final)
 
     def snapshot(self) -> Node:
-        last_crash = None if self.last_crash is None else repr(self.last_crash)
         if self.branch is not None:
             assert isinstance(self.spec, SupervisorSpec)
             return Node(
@@ -245,12 +242,12 @@ class Cell:
                 state=self.state.value,
                 generation=self.generation,
                 restarts=self.restarts,
-                last_crash=last_crash,
+                last_crash=self.last_crash,
                 children=tuple(child.snapshot() for child in self.branch.children.values()),
             )
         mailbox = self.mailbox
         assert mailbox is not None
-        in_hand = mailbox.in_hand
+        current = mailbox.current
         return Node(
             path=self.path,
             kind="actor",
@@ -261,10 +258,10 @@ class Cell:
             oldest_age_s=mailbox.oldest_age_s(),
             handled=mailbox.handled,
             restarts=self.restarts,
-            current=None if in_hand is EMPTY else type(bare(in_hand)).__name__,
+            current=None if current is EMPTY else type(bare(current)).__name__,
             in_hand=mailbox.unfinished,
             idle=mailbox.idle and self.alive,
-            last_crash=last_crash,
+            last_crash=self.last_crash,
         )
 
     def __repr__(self) -> str:

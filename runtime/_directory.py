@@ -4,16 +4,18 @@ A path is `root/.../name`. These calls go to a supervisor's system lane, so they
 messages and never interrupt a handler.
 """
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, TypeVar, overload
 
 from anyio import Event
 
-from ._cell import Cell, Signal, StartChild, State, StopChild
+from ._cell import Cell, State
 from ._envelope import Envelope
 from ._errors import ActorStopped, NoSuchActor
 from ._ref import Ref
-from ._spec import ChildSpec, SupervisorSpec
+from ._signals import Signal, StartChild, StopChild
+from ._spec import ChildSpec, Strategy, SupervisorSpec
 
 M = TypeVar("M")
 
@@ -29,6 +31,29 @@ def find(root: Cell, path: str) -> Cell:
         near = get_close_matches(path, [node.path for node in root.snapshot().walk()], n=1)
         raise NoSuchActor(path, near[0] if near else None)
     return cell
+
+
+def lineage(cell: Cell) -> Iterator[Cell]:
+    """The cell and all above it, up to the root."""
+    above: Cell | None = cell
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def check_startable(supervisor: Cell, asker: Cell) -> None:
+    """Raises RuntimeError when `supervisor` will start nothing before `asker` goes on."""
+    for cell in lineage(asker):
+        if (
+            cell.parent is supervisor
+            and cell.state is State.STARTING
+            and isinstance(supervisor.spec, SupervisorSpec)
+            and supervisor.spec.strategy is not Strategy.DYNAMIC
+        ):
+            raise RuntimeError(
+                f"{supervisor.path!r} waits for {cell.path!r} to start before it starts another "
+                "child: start it from a handler, or under a dynamic supervisor"
+            )
 
 
 @overload

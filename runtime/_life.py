@@ -13,24 +13,25 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-from anyio import WouldBlock, move_on_after
+from anyio import WouldBlock, get_cancelled_exc_class, move_on_after
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ._actor import Actor, Context
-from ._cell import Cause, Cell, Exited, Signal, Started, State
+from ._cell import Cell, State
 from ._envelope import Envelope
 from ._mailbox import EMPTY, NONE_LEFT, STEPS_PER_YIELD, WAKE, Mailbox, bare
+from ._signals import Cause, Exited, Signal, Started
 from ._spec import ChildSpec
 from ._trace import enter_trace
 
 Report: TypeAlias = Callable[[Signal], None]
 """How a supervisor hears of its children."""
-Body: TypeAlias = Callable[[Cell, Report], Awaitable[Exception | None]]
-"""What an incarnation does: reports `Started` once it is up, returns the error that ended it."""
+Body: TypeAlias = Callable[[Cell, Report], Awaitable[None]]
+"""What an incarnation does: reports `Started` once it is up, raises the error that ends it."""
 
 
-def enter_group(group: TaskGroup, cell: Cell, body: Body, report: Callable[[Signal], None]) -> None:
+def enter_group(group: TaskGroup, cell: Cell, body: Body, report: Report) -> None:
     """Start the incarnation that `cell.begin` announced, in the system's clean context."""
     cell.core.context.run(_spawn, group, cell, body, report)
 
@@ -52,14 +53,20 @@ async def _live(cell: Cell, body: Body, report: Report) -> None:
     try:
         try:
             with scope:
+                if scope.cancel_called:  # before the first step: begin nothing
+                    await checkpoint()
                 if not cell.stop_requested:
-                    error = await body(cell, report)
+                    await body(cell, report)
         except Exception as escaped:
             error = escaped
-        if scope.cancel_called:
-            cause = Cause.KILLED
+        except BaseExceptionGroup as mixed:  # of errors, and the Cancelled of a scope around us
+            error, rest = mixed.split(Exception)
+            assert rest is not None
+            raise rest from None
+        if error is not None:
+            cause = Cause.CRASHED
         else:
-            cause = Cause.NORMAL if error is None else Cause.CRASHED
+            cause = Cause.KILLED if scope.cancelled_caught else Cause.NORMAL
     finally:
         started = cell.end(error)
         report(Exited(cell=cell, generation=generation, cause=cause, error=error, started=started))
@@ -78,13 +85,13 @@ def actor_body(root: Cell) -> Body:
     return partial(_act, root)
 
 
-async def _act(root: Cell, cell: Cell, report: Report) -> Exception | None:
+async def _act(root: Cell, cell: Cell, report: Report) -> None:
     spec, mailbox = cell.spec, cell.mailbox
     assert isinstance(spec, ChildSpec)
     assert mailbox is not None
     actor: Actor[Any] | None = None
     crash: Exception | None = None
-    orderly = False
+    orderly = cancelled = False
     try:
         candidate = spec.factory()
         serve = _serving(candidate)
@@ -99,17 +106,22 @@ async def _act(root: Cell, cell: Cell, report: Report) -> Exception | None:
     except Exception as error:
         crash = error
         _annotate(error, cell, mailbox)
+    except get_cancelled_exc_class():
+        cancelled = True
+        raise
     finally:
-        if cell.timers is not None:
-            cell.timers.cancel_all()
-            cell.timers = None
         # The askers hear of a crash now; after an orderly end on_stop may still answer them.
         if not orderly:
             mailbox.settle_hand(cell.generation, crash, died=True)
+        if cell.core.tracing:
+            enter_trace(None)
         if actor is not None and overrides(type(actor), "on_stop"):
             crash = await _stop(cell, actor, spec.shutdown_s, crash)
         mailbox.settle_hand(cell.generation, crash, died=False)
-    return crash
+        if cancelled and crash is not None:
+            raise crash  # on_stop's, in place of the cancellation, which has done its work
+    if crash is not None:
+        raise crash
 
 
 async def _stop(
@@ -117,8 +129,6 @@ async def _stop(
 ) -> Exception | None:
     """Run on_stop, shielded and bounded; the first error of a life is the one that counts."""
     cell.state = State.STOPPING
-    if cell.core.tracing:
-        enter_trace(None)
     try:
         with _bound(shutdown_s, f"on_stop of {cell.path!r}", shield=True):
             await actor.on_stop(crash)

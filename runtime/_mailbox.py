@@ -103,6 +103,11 @@ class Mailbox:
         return (self.in_hand is not EMPTY) + len(self.unanswered or ())
 
     @property
+    def current(self) -> Any:
+        """What the actor is at: the message in hand, or a batch's first unanswered, or EMPTY."""
+        return next(iter(self.unanswered), EMPTY) if self.unanswered else self.in_hand
+
+    @property
     def handled(self) -> int:
         return self.taken - self.dead - self.bounced - self.skipped - self.unfinished
 
@@ -110,17 +115,17 @@ class Mailbox:
 
     def accept(self) -> None:
         """Count one message that `put` took."""
-        if self.accepted == self.taken:
+        if self.accepted == self.taken or not self.accepted % STEPS_PER_YIELD:
             self.mark()
         self.accepted += 1
 
     async def put_when_room(self, item: object) -> None:
         """The slow way in, by the overflow policy, for a mailbox found full or closed."""
         if self._overflow is not Overflow.BLOCK:
+            await checkpoint()  # first, so that whoever is cancelled here has sent nothing
             self.put_or_drop(item)
-            await checkpoint()
             return
-        self.accepted += 1  # before the wait: the receiver may take it before we run again
+        self.accept()  # before the wait: the receiver may take it before we run again
         try:
             await self._outbox.send(item)
         except BaseException as error:
@@ -147,9 +152,8 @@ class Mailbox:
     def _drop_oldest(self) -> None:
         oldest = self.inbox.receive_nowait()
         if oldest is not WAKE:
-            self.taken += 1
             full = MailboxFull(self._path, self.capacity, bare(oldest))
-            self._discard(oldest, Reason.OVERFLOW, full)
+            self._bounce(oldest, Reason.OVERFLOW, full)
 
     def mark(self) -> None:
         """Note the time for the message now being accepted, for `oldest_age_s`."""
@@ -232,22 +236,31 @@ class Mailbox:
         self.inbox.close()
         for item in left:
             if item is not WAKE:
-                self.taken += 1
-                self._discard(item, Reason.STOPPED, ActorStopped(self._path, bare(item)))
+                self._bounce(item, Reason.STOPPED, ActorStopped(self._path, bare(item)))
+
+    def _bounce(self, item: object, reason: Reason, error: Exception) -> None:
+        """Take a queued message only to be rid of it."""
+        self.taken += 1
+        if type(item) is Envelope and item.abandoned:
+            self.skipped += 1
+        else:
+            self._discard(item, reason, error)
 
     def _discard(
         self, item: object, reason: Reason, error: Exception, crash: Exception | None = None
     ) -> None:
-        if type(item) is Envelope and item.wants_reply:
-            if item.answered:
-                self.skipped += 1
-            else:
-                self.bounced += 1
-                item.on_answer = None
-                item.fail(error)
-        else:
-            self.dead += 1
-            self._core.bury(self._path, bare(item), reason, crash)
+        if type(item) is Envelope:
+            item.on_answer = None
+            if item.wants_reply:
+                if item.answered:
+                    self.skipped += 1
+                else:
+                    self.bounced += 1
+                    item.fail(error)
+                return
+            item.abandon()  # so that a timer sees that its message is done with
+        self.dead += 1
+        self._core.bury(self._path, bare(item), reason, crash)
 
 
 def bare(item: Any) -> Any:

@@ -49,15 +49,18 @@ class Ref(Generic[M_contra]):
 
         A full mailbox does what its `Overflow` says: BLOCK waits, FAIL raises `MailboxFull`,
         DROP_OLD turns the oldest message into a dead letter. A fast send does not touch the
-        event loop, but every 128th, and any that waited or dropped, is a full checkpoint, so
-        deadlines and cancellation reach a sender that never stops. Cancelled while it
-        waits, the message was not accepted.
+        event loop, but every 128th, and any that finds the mailbox full, is a full checkpoint,
+        so deadlines and cancellation reach a sender that never stops. A cancelled tell was not
+        accepted.
 
         Raises `ActorStopped`, which carries the message, once the actor has ended for good.
         """
         mailbox = self._mailbox
         if mailbox.tracing:
             message = cast(M_contra, self._traced(message))
+        yields = not mailbox.accepted % STEPS_PER_YIELD
+        if yields:
+            await checkpoint()
         try:
             mailbox.put(message)
         except WouldBlock:
@@ -66,12 +69,9 @@ class Ref(Generic[M_contra]):
         except (BrokenResourceError, ClosedResourceError):
             raise ActorStopped(self._cell.path, bare(message)) from None
         accepted = mailbox.accepted
-        yields = not accepted % STEPS_PER_YIELD
         if yields or accepted == mailbox.taken:
             mailbox.mark()
         mailbox.accepted = accepted + 1
-        if yields:
-            await checkpoint()
 
     def tell_nowait(self, message: M_contra) -> None:
         """Put `message` into the mailbox, or raise: never waits, whatever the `Overflow`.
@@ -140,6 +140,7 @@ class _NoMailbox:
     """Stands where a supervisor's mailbox would be."""
 
     tracing = False
+    accepted = 1  # any number that calls for no trip through the loop
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -8,7 +8,7 @@ A `SupervisorSpec` is validated when it is made and can be printed before it run
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from ._tree import Node
 
@@ -152,6 +152,9 @@ class SupervisorSpec:
             for child in self.children
         ]
         return Node(path=path, kind=self.strategy.value, children=tuple(children))
+
+
+AnySpec: TypeAlias = ChildSpec[Any] | SupervisorSpec
 
 
 def check_name(name: str) -> None:

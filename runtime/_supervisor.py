@@ -7,24 +7,24 @@ goes up: an escalation is as deep as there are supervisors, with no wrapper grou
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
 from typing import assert_never
 
-from anyio import CancelScope, Event, create_task_group, move_on_after
+from anyio import CancelScope, create_task_group, move_on_after
 from anyio.abc import TaskGroup
 
 from ._budget import Budget, affected, wants_restart
-from ._cell import Cell, Exited, Signal, StartChild, Started, State, StopChild
+from ._cell import Cell, State
 from ._envelope import Envelope
 from ._errors import ActorStopped, EscalatedFailure
 from ._events import Crashed, Escalated, Restarted, Unstopped
 from ._life import Body, Report, actor_body, enter_group, note_started
+from ._signals import Exited, Signal, StartChild, Started, StopChild
 from ._spec import Restart, Strategy, SupervisorSpec
 from ._stack import format_stack
-from ._watch import notify_watchers
 
 KILL_GRACE_S = 1.0
 """How long, beyond its on_stop, a cancelled child may take before it is called unstopped."""
@@ -33,16 +33,20 @@ KILL_GRACE_S = 1.0
 def supervisor_body(root: Cell) -> Body:
     """The body of every supervisor of the tree below `root`, and of `root` itself."""
 
-    async def body(cell: Cell, report: Report) -> Exception | None:
+    async def body(cell: Cell, report: Report) -> None:
         supervisor = Supervisor(cell, root)
         failure: Exception | None = None
-        async with create_task_group() as group:
-            try:
-                failure = await supervisor.run(group, report)
-            finally:
-                with CancelScope(shield=True):
-                    await supervisor.stop()
-        return failure
+        try:
+            async with create_task_group() as group:
+                try:
+                    failure = await supervisor.run(group, report)
+                finally:
+                    with CancelScope(shield=True):
+                        await supervisor.stop()
+        finally:
+            supervisor.reap_late()
+        if failure is not None:
+            raise failure
 
     return body
 
@@ -68,7 +72,8 @@ class Supervisor:
         self._overdue: set[Cell] = set()  # to start again once their old life has ended
         self._starting: Cell | None = None  # in order means one at a time
         self._first: set[Cell] = set()  # the spec's children that have not been up yet
-        self._requests: dict[Cell, Envelope] = {}
+        self._requests: dict[Cell, Envelope] = {}  # who waits for these to be up
+        self._stopping: dict[Cell, list[Envelope]] = {}  # who waits for these, unstopped, to end
         self._actor_body = actor_body(root)
         self._supervisor_body = supervisor_body(root)
         self._hear = cell.branch.post
@@ -96,21 +101,37 @@ class Supervisor:
         return None
 
     async def stop(self) -> None:
-        """Stop all children, the last started first, and refuse what is still asked."""
+        """Refuse what is still asked, then stop all children, the last started first."""
         self._branch.open = False
+        # First, since a child that waits for an answer could not end.
+        for envelope in self._waiting():
+            envelope.fail(ActorStopped(self._cell.path))
         everyone = list(self._branch.children.values())
-        await self._stop(everyone)
-        static = {spec.name for spec in self._spec.children}
+        for_good = self._cell.final or self._cell.parent is None
         for child in everyone:
-            if child.spec.name not in static:
-                child.close()
-                del self._branch.children[child.spec.name]
+            child.final = child.final or for_good or not self._in_spec(child)
+        await self._stop(everyone)
+        for child in everyone:
+            if child.final:
+                self._end(child)
+
+    def reap_late(self) -> None:
+        """The group has closed: those whose stop was given up have ended too."""
+        children = list(self._branch.children.values())
+        self._reap_all(set(children), restarting=False)
+        self._branch.lane.clear()
+        for child in children:
+            if child.final:
+                self._end(child)
+
+    def _waiting(self) -> Iterator[Envelope]:
+        """Whoever waits for an answer of this supervisor."""
+        yield from self._requests.values()
+        for envelopes in self._stopping.values():
+            yield from envelopes
         for signal in self._branch.lane:
             if isinstance(signal, (StartChild, StopChild)):
-                signal.envelope.fail(ActorStopped(self._cell.path))
-        self._branch.lane.clear()
-        for envelope in self._requests.values():
-            envelope.fail(ActorStopped(self._cell.path))
+                yield signal.envelope
 
     # -- starting -----------------------------------------------------------------------
 
@@ -119,8 +140,8 @@ class Supervisor:
         before = dict(self._branch.children)
         self._branch.children.clear()
         for spec in self._spec.children:
-            child = before[spec.name]
-            if child.state is State.STOPPED:  # for good, but a new supervisor starts them all
+            child = before.get(spec.name)
+            if child is None or child.final:  # for good, but a new supervisor starts them all
                 child = Cell(spec, self._cell, self._cell.core)
             self._first.add(child)
             self._add(spec.name, child)
@@ -165,8 +186,7 @@ class Supervisor:
             case StartChild():
                 self._on_start_child(signal)
             case StopChild(cell=child, envelope=envelope):
-                await self._stop_child(child)
-                envelope.reply()
+                await self._stop_child(child, envelope)
             case _:
                 assert_never(signal)
         return None
@@ -182,15 +202,15 @@ class Supervisor:
         if signal.generation > 1:
             child.core.emit(Restarted(path=child.path, generation=signal.generation))
 
-    async def _stop_child(self, child: Cell) -> None:
-        if child.state is State.STOPPED:
-            return
-        await self._stop([child])
-        self._end(child)
-        self._first.discard(child)
-        request = self._requests.pop(child, None)
-        if request is not None:
-            request.fail(ActorStopped(child.path))
+    async def _stop_child(self, child: Cell, envelope: Envelope) -> None:
+        if not child.final:
+            child.final = True
+            await self._stop([child])
+            self._end(child)
+        if child.alive:
+            self._stopping.setdefault(child, []).append(envelope)
+        else:
+            envelope.reply()
 
     def _on_start_child(self, signal: StartChild) -> None:
         name = signal.spec.name
@@ -207,46 +227,42 @@ class Supervisor:
 
     async def _on_exited(self, exited: Exited) -> Exception | None:
         child = exited.cell
-        if exited.generation != child.generation or child.state is State.STOPPED:
+        if exited.generation != child.generation:
             return None
-        if child in self._overdue:
+        if child.final:  # its stop had been given up
+            self._reap(exited)
+            self._end(child)
+        elif child in self._overdue:  # likewise
             self._overdue.discard(child)
             self._reap(exited, restarting=True)
             self._start_at(child, self._now())
-            return None
-        request = self._requests.pop(child, None)
-        if request is not None:
-            self._reap(exited, restarting=False)
-            self._end(child)
+        elif child in self._requests:
+            request = self._requests.pop(child)
+            self._lose(exited)
             request.fail(exited.error or ActorStopped(child.path))
-            return None
-        if child in self._first and not exited.started:
-            self._reap(exited, restarting=False)
+        elif child in self._first and not exited.started:
+            self._reap(exited)
             return self._failure(f"{child.path!r} did not start", exited)
-        if not wants_restart(child.spec.restart, exited.cause):
-            self._reap(exited, restarting=False)
-            self._end(child)
-            return None
-        if not self._budget.spend(self._now()):
-            self._reap(exited, restarting=False)
-            spec = self._spec
-            child.core.emit(
-                Escalated(path=self._cell.path, restarts=spec.intensity, period_s=spec.period_s)
-            )
-            return self._failure(
-                f"more than {spec.intensity} restarts in {spec.period_s} s", exited
-            )
-        self._reap(exited, restarting=True)
-        await self._restart(child)
+        elif not wants_restart(child.spec.restart, exited.cause):
+            self._lose(exited)
+        elif not self._budget.spend(self._now()):
+            self._reap(exited)
+            return self._give_up(exited)
+        else:
+            self._reap(exited, restarting=True)
+            await self._restart(child, lived=exited.started)
         return None
 
-    async def _restart(self, fallen: Cell) -> None:
-        order = [c for c in self._branch.children.values() if c.state is not State.STOPPED]
+    async def _restart(self, fallen: Cell, *, lived: bool) -> None:
+        order = [c for c in self._branch.children.values() if not c.final]
         group = affected(self._spec.strategy, order, fallen)
-        await self._stop([child for child in group if child is not fallen], restarting=True)
-        due = self._now() + self._backoff_s(fallen)
+        others = [child for child in group if child is not fallen]
+        for child in others:
+            child.final = child.spec.restart is Restart.TEMPORARY
+        await self._stop(others, restarting=True)
+        due = self._now() + self._backoff_s(fallen, lived=lived)
         for child in group:
-            if child is not fallen and child.spec.restart is Restart.TEMPORARY:
+            if child.final:
                 self._end(child)
             elif child.alive:
                 self._overdue.add(child)  # unstopped: no two lives at once
@@ -261,18 +277,18 @@ class Supervisor:
         else:
             heappush(self._ready, (self._place[child], ticket, child))
 
-    def _backoff_s(self, child: Cell) -> float:
+    def _backoff_s(self, child: Cell, *, lived: bool) -> float:
         backoff = child.spec.backoff
         if backoff is None:
             return 0.0
-        if self._now() - child.up_since >= backoff.max_s:
+        if lived and self._now() - child.up_since >= backoff.max_s:
             child.failures_in_row = 0
         child.failures_in_row += 1
         return backoff.delay_s(child.failures_in_row, child.core.entropy.random())
 
     # -- ends ---------------------------------------------------------------------------
 
-    def _reap(self, exited: Exited, *, restarting: bool) -> None:
+    def _reap(self, exited: Exited, *, restarting: bool = False) -> None:
         """Tell the world of an end, once."""
         child = exited.cell
         if child is self._starting:
@@ -283,19 +299,42 @@ class Supervisor:
                     path=child.path,
                     generation=exited.generation,
                     error=exited.error,
-                    restarting=restarting,
+                    restarting=restarting and not child.final,
                 )
             )
-        notify_watchers(child, exited.generation, exited.error, final=not restarting)
+        child.tell_watchers(exited.error)
+
+    def _lose(self, exited: Exited) -> None:
+        """It ended by itself, and for good."""
+        exited.cell.final = True
+        self._reap(exited)
+        self._end(exited.cell)
 
     def _end(self, child: Cell) -> None:
         """For good. Children of the spec stay to be seen in the tree; others are forgotten."""
         child.close()
+        self._first.discard(child)
         self._overdue.discard(child)
-        if all(spec.name != child.spec.name for spec in self._spec.children):
-            self._branch.children.pop(child.spec.name, None)
-            self._place.pop(child, None)
         self._ticket.pop(child, None)
+        request = self._requests.pop(child, None)
+        if request is not None:
+            request.fail(ActorStopped(child.path))
+        if child.alive:
+            return  # unstopped: it is seen, and keeps its name, until it has ended
+        for envelope in self._stopping.pop(child, ()):
+            envelope.reply()
+        self._place.pop(child, None)
+        if not self._in_spec(child):
+            self._branch.children.pop(child.spec.name, None)
+
+    def _in_spec(self, child: Cell) -> bool:
+        return any(spec is child.spec for spec in self._spec.children)
+
+    def _give_up(self, exited: Exited) -> EscalatedFailure:
+        spec = self._spec
+        event = Escalated(path=self._cell.path, restarts=spec.intensity, period_s=spec.period_s)
+        self._cell.core.emit(event)
+        return self._failure(f"more than {spec.intensity} restarts in {spec.period_s} s", exited)
 
     def _failure(self, why: str, exited: Exited) -> EscalatedFailure:
         error = exited.error
@@ -307,7 +346,11 @@ class Supervisor:
 
     async def _stop(self, children: Sequence[Cell], *, restarting: bool = False) -> None:
         """End the living among `children`, given in start order, and account for it."""
-        living = [child for child in reversed(children) if child.alive]
+        living = [
+            child
+            for child in reversed(children)
+            if child.alive and child.state is not State.UNSTOPPED
+        ]
         if self._spec.strategy is Strategy.DYNAMIC and len(living) > 1:
             async with create_task_group() as group:
                 for child in living:
@@ -336,16 +379,16 @@ async def stop_one(cell: Cell, shutdown_s: float | None) -> None:
     """
     if not cell.alive:
         return  # it ended by itself while a sibling's stop was waited for
-    cell.ended = ended = Event()
     cell.request_stop()
     with move_on_after(shutdown_s):
-        await ended.wait()
-    if ended.is_set():
+        await cell.wait_ended()
         return
     cell.kill()
     # on_stop is shielded from the cancellation, and has shutdown_s of its own.
     with move_on_after((shutdown_s or 0.0) + KILL_GRACE_S):
-        await ended.wait()
-    if not ended.is_set():
-        cell.state = State.UNSTOPPED
-        cell.core.emit(Unstopped(path=cell.path, stack=format_stack(cell.coro)))
+        await cell.wait_ended()
+        return
+    cell.state = State.UNSTOPPED
+    if cell.final:
+        cell.close()
+    cell.core.emit(Unstopped(path=cell.path, stack=format_stack(cell.coro)))

@@ -25,7 +25,7 @@ from anyio import (
 )
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._cell import Cell, Exited, Signal, State
+from ._cell import Cell, State
 from ._clock import Clock, Entropy, SeededEntropy, SystemClock
 from ._core import Core
 from ._dead_letters import DeadLetter, DeadLetters, Reason
@@ -33,6 +33,7 @@ from ._directory import find, start_child, stop_child
 from ._events import Observer, log_event
 from ._life import enter_group
 from ._ref import Ref, cell_of
+from ._signals import Exited, Signal
 from ._spec import ChildSpec, SupervisorSpec
 from ._supervisor import stop_one, supervisor_body
 from ._tree import Node
@@ -163,8 +164,15 @@ class ActorSystem(AsyncContextManagerMixin):
         await stop_child(cell_of(ref))
 
     def kill(self, ref: Ref[Any]) -> None:
-        """Cancel what the actor is doing. Its supervisor treats that as a crash."""
-        cell_of(ref).kill()
+        """Cancel what the actor is doing. Its supervisor treats that as a crash.
+
+        A supervisor's children are cancelled with it, all at once. Raises `ValueError` for the
+        root, which nobody could restart.
+        """
+        cell = cell_of(ref)
+        if cell.parent is None:
+            raise ValueError(f"{cell.path!r} is the root: stop the system instead")
+        cell.kill()
 
     # -- undelivered --------------------------------------------------------------------
 
@@ -205,8 +213,8 @@ class ActorSystem(AsyncContextManagerMixin):
             raise failure
 
     async def _stop(self, root: Cell) -> None:
-        if root.alive:
-            await stop_one(root, self._shutdown_s)
+        root.final = True
+        await stop_one(root, self._shutdown_s)
         await self._ended.wait()
 
     def _failure(self) -> Exception | None:

@@ -18,8 +18,9 @@ from ._trace import next_trace
 class NamedTimers:
     """`context.timers`. Delays are seconds of the event loop's clock."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, generation: int) -> None:
         self._cell = cell
+        self._generation = generation
         self._timers: dict[str, _Timer] = {}
         self._prune_at = 16
 
@@ -38,7 +39,8 @@ class NamedTimers:
         timer = self._timers.pop(name, None)
         if timer is None or timer.over:
             return False
-        timer.cancel()
+        if timer.cancel():
+            self._cell.core.alarms.note_waste()
         return True
 
     def cancel_all(self) -> None:
@@ -54,6 +56,7 @@ class NamedTimers:
     def _set(self, name: str, timer: "_Timer", delay_s: float) -> None:
         if not delay_s >= 0:
             raise ValueError(f"timer {name!r}: delay_s must not be negative, not {delay_s}")
+        self._cell.check_living(self._generation)
         self.cancel(name)
         self._timers[name] = timer
         if len(self._timers) >= self._prune_at:
@@ -79,6 +82,7 @@ class NamedTimers:
             try:
                 self._cell.mailbox.put_or_drop(timer.sent)
             except (MailboxFull, ActorStopped):
+                timer.sent.abandon()  # the next period sends anew
                 core.bury(self._cell.path, timer.message, Reason.OVERFLOW)
         if timer.period_s is not None:
             core.alarms.add(core.now() + timer.period_s, timer)
@@ -110,7 +114,10 @@ class _Timer:
     def fire(self) -> None:
         self._owner.deliver(self)
 
-    def cancel(self) -> None:
+    def cancel(self) -> bool:
+        """Whether it is still in the heap of alarms."""
+        waiting = not self._cancelled and (self.sent is None or self.period_s is not None)
         self._cancelled = True
         if self.sent is not None:
             self.sent.abandon()
+        return waiting

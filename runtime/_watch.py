@@ -1,20 +1,24 @@
 """Death notices: who wants to hear when an actor's incarnation ends."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ._cell import Cell, State
 from ._dead_letters import Reason
+from ._envelope import Envelope
 from ._errors import ActorStopped, MailboxFull
 from ._ref import Ref
+from ._trace import next_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminated:
     """An incarnation of `ref` is over.
 
-    `error` is its crash, None after any other end; `final` is False when its supervisor
-    starts a new one.
+    `error` is its crash, None after any other end. `final`: there will be no other. When that
+    turns out only later, because a supervisor further up does not restart its own child, the
+    end is told a second time, with `final` set.
     """
 
     ref: Ref[Any]
@@ -26,39 +30,34 @@ class Terminated:
 def watch(watched: Cell, watcher: Cell) -> None:
     """Idempotent. One that has ended for good is reported at once."""
     if watched.state is State.STOPPED:
-        _notify(
-            watcher,
-            Terminated(ref=Ref(watched), generation=watched.generation, error=None, final=True),
-        )
+        _notify(watcher, watched, watched.generation, None, True)
         return
     if watched.watchers is None:
-        watched.watchers = []
-    if watcher not in watched.watchers:
-        watched.watchers.append(watcher)
+        watched.watchers = {}
+    watched.watchers.setdefault(watcher, partial(_notify, watcher, watched))
+    if watcher.watching is None:
+        watcher.watching = set()
+    watcher.watching.add(watched)
 
 
 def unwatch(watched: Cell, watcher: Cell) -> None:
-    if watched.watchers is not None and watcher in watched.watchers:
-        watched.watchers.remove(watcher)
+    if watched.watchers is not None:
+        watched.watchers.pop(watcher, None)
+    if watcher.watching is not None:
+        watcher.watching.discard(watched)
 
 
-def notify_watchers(cell: Cell, generation: int, error: Exception | None, *, final: bool) -> None:
-    """Tell all of them; a full mailbox turns the notice into a dead letter, not a crash."""
-    if not cell.watchers:
-        return
-    notice = Terminated(ref=Ref(cell), generation=generation, error=error, final=final)
-    for watcher in tuple(cell.watchers):
-        _notify(watcher, notice)
-    if final:
-        cell.watchers = None
-
-
-def _notify(watcher: Cell, notice: Terminated) -> None:
-    if watcher.mailbox is None:
-        return
+def _notify(
+    watcher: Cell, watched: Cell, generation: int, error: Exception | None, final: bool
+) -> None:
+    """A full mailbox turns the notice into a dead letter, not a crash of whoever has ended."""
+    mailbox, core = watcher.mailbox, watcher.core
+    assert mailbox is not None  # only actors watch
+    notice = Terminated(ref=Ref(watched), generation=generation, error=error, final=final)
+    traced = Envelope(notice, None, next_trace(core.entropy)) if core.tracing else notice
     try:
-        watcher.mailbox.put_or_drop(notice)
+        mailbox.put_or_drop(traced)
     except MailboxFull:
-        watcher.core.bury(watcher.path, notice, Reason.OVERFLOW)
+        core.bury(watcher.path, notice, Reason.OVERFLOW)
     except ActorStopped:
         pass  # the watcher has ended; there is nobody to tell
