@@ -18,6 +18,8 @@ class RetryPolicy:
 
         `random` is in [0, 1).
         """
-        # The exponent is bounded so that a long row cannot overflow a float.
-        plain = min(retry_delay_s * self.base ** min(retry_count, 64), self.delay_s_max)
+        try:
+            plain = min(retry_delay_s * self.base**retry_count, self.delay_s_max)
+        except OverflowError:
+            plain = self.delay_s_max if retry_delay_s else 0.0
         return min(plain * (1 + JITTER * (2 * random - 1)), self.delay_s_max)

@@ -79,6 +79,9 @@ def enter_task(claimed: ClaimedTask, worker: str) -> None:
         bind(log_context(claimed, worker))
 
 
+KEYS = ("task_id", "task_type", "queue", "attempt", "worker", "trace_id", "cause_id")
+
+
 def bind(context: dict[str, Any]) -> None:
     from structlog.contextvars import bind_contextvars
 
@@ -91,7 +94,8 @@ def bound() -> dict[str, Any] | None:
         return None
     from structlog.contextvars import get_contextvars
 
-    return get_contextvars()
+    # Ours only: the program's own may be things that no pickle can carry.
+    return {key: value for key, value in get_contextvars().items() if key in KEYS}
 
 
 def log_enqueued(row: TaskRow) -> None:

@@ -14,7 +14,7 @@ from anyio.abc import TaskStatus
 
 from oncue.actors import EventStream, Handlers, QueueNotRunning, Tally, TaskHandler
 from oncue.actors.job_events import EVENT_ALL
-from oncue.actors.messages import Count, ListenersChanged, hint
+from oncue.actors.messages import STORE_TROUBLE, Count, ListenersChanged, hint
 from oncue.adapters.client import QueueClient
 from oncue.runtime import (
     ActorSystem,
@@ -22,7 +22,7 @@ from oncue.runtime import (
     Entropy,
     SupervisorSpec,
 )
-from oncue.stores import Counts, StoreUnavailable
+from oncue.stores import Counts
 
 
 class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
@@ -134,7 +134,7 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
             }
         try:
             counts = await self._ask(Count(queue_name=None))
-        except StoreUnavailable as error:
+        except STORE_TROUBLE as error:
             return {
                 "healthy": False,
                 "running": True,

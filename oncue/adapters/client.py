@@ -43,6 +43,7 @@ from oncue.actors.messages import (
     hint,
 )
 from oncue.actors.tracing import trace_for_new_task
+from oncue.actors.waiters import OVER
 from oncue.adapters.arguments import as_queue_name, as_uuid
 from oncue.runtime import (
     ActorDied,
@@ -117,16 +118,17 @@ class QueueClient:
         the others are.
         """
         everything = list(tasks)
-        by_queue: dict[str, list[TaskData]] = {}
-        for task in everything:
-            by_queue.setdefault(task.queue_name, []).append(task)
-        refused: list[Exception] = []
         trace = trace_for_new_task()
+        by_queue: dict[str, list[tuple[TaskData, TaskRow]]] = {}
+        for task in everything:  # all are encoded before any is stored
+            row = encode_task(task, trace)
+            by_queue.setdefault(task.queue_name, []).append((task, row))
+        refused: list[Exception] = []
         for queue_name, group in by_queue.items():
-            outcomes = await self._add(queue_name, [encode_task(task, trace) for task in group])
+            outcomes = await self._add(queue_name, [row for _, row in group])
             refused.extend(
                 _duplicate(task, outcome)
-                for task, outcome in zip(group, outcomes, strict=True)
+                for (task, _), outcome in zip(group, outcomes, strict=True)
                 if isinstance(outcome, UniqueTaken)
             )
         if refused:
@@ -176,6 +178,10 @@ class QueueClient:
                     self._inside.waiters, WaitFor(task_id=wanted), timeout_s=left_s
                 )
             except AskTimeout:
+                # With no time to wait at all, it may have ended all the same.
+                result = await self.get_task_status(wanted)
+                if result is not None and result.status in OVER:
+                    return result
                 raise TimeoutError(f"task {wanted} has not ended within {timeout} s") from None
             except ActorDied:
                 continue  # a restart in between; nothing was lost but the place in line

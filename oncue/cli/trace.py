@@ -79,20 +79,21 @@ def draw(tasks: dict[str, Traced], wanted: str, *, lines: bool) -> Iterator[str]
         cause = task.cause_id if task.cause_id in known else None
         children.setdefault(cause, []).append(task)
     yield f"trace {trace_id}"
-    yield from _branch(children, None, "", lines=lines)
+    yield from _branch(children, lines=lines)
 
 
-def _branch(
-    children: dict[str | None, list[Traced]], parent: str | None, indent: str, *, lines: bool
-) -> Iterator[str]:
-    siblings = children.get(parent, [])
-    for task in siblings:
-        last = task is siblings[-1]
+def _branch(children: dict[str | None, list[Traced]], *, lines: bool) -> Iterator[str]:
+    # No recursion: a task that enqueues its successor makes a chain as long as it lives.
+    stack = [(task, "", task is roots[-1]) for roots in [children.get(None, [])] for task in roots]
+    stack.reverse()
+    while stack:
+        task, indent, last = stack.pop()
         yield f"{indent}{'└── ' if last else '├── '}{task}"
         below = indent + ("    " if last else "│   ")
         if lines:
             yield from (f"{below}· {line}" for line in task.lines)
-        yield from _branch(children, task.task_id, below, lines=lines)
+        siblings = children.get(task.task_id, [])
+        stack += [(child, below, child is siblings[-1]) for child in reversed(siblings)]
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
