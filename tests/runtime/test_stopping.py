@@ -157,6 +157,25 @@ async def test_stop_ends_run_and_a_system_may_run_again() -> None:
         system.lookup("s/a")
 
 
+async def test_a_system_is_entered_and_left_in_one_task() -> None:
+    """K8.1: P4: there is no start and close to be called from two tasks, which on trio corrupts
+    the stack of cancel scopes; what may outlive a block is `run`, in a task group."""
+    system = system_of(ChildSpec("a", Doer))
+    assert not {"start", "aclose", "close", "open"} & set(dir(system))
+    async with anyio.create_task_group() as group:
+
+        async def starter() -> None:
+            await group.start(system.run)
+
+        async with anyio.create_task_group() as inner:
+            inner.start_soon(starter)  # this task ends, the system lives on
+        assert system.running
+        with anyio.move_on_after(1):
+            await anyio.sleep_forever()
+        await system.stop()
+    assert not system.running
+
+
 async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
     """K8.1: not in a group; the tree is stopped first."""
     log: list[str] = []
