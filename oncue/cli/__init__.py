@@ -51,6 +51,27 @@ def demo(
 
 
 @app.command()
+def worker(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:QUEUE",
+            help="A queue, or what returns one, in a module of the current directory or the path.",
+        ),
+    ],
+    backend: Annotated[Backend, typer.Option(help="The event loop.")] = Backend.asyncio,
+) -> None:
+    """Run an application's queue until SIGTERM or SIGINT, then drain.
+
+    Exits with 0 after SIGTERM, with 130 after SIGINT (Ctrl-C). Running tasks may end within the
+    queue's shutdown_grace; a second signal changes nothing meanwhile.
+    """
+    from oncue.cli.worker import run_worker
+
+    raise typer.Exit(run_worker(place, backend=backend.value))
+
+
+@app.command()
 def trace(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="A task's or a trace's id.")],
     logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Files of JSON lines.")],
