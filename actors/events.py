@@ -11,17 +11,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 from weakref import WeakSet
 
-from anyio import Event, to_thread
+from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from ..runtime import Actor, ChildSpec, Clock, Envelope, Overflow, Ref
+from ..runtime import Actor, ActorStopped, ChildSpec, Clock, Envelope, Overflow, Ref
+from .execute import uncancelled
 from .job_events import JobEvent
 from .log import emit, traceback_of
-from .messages import EventMessage, ListenersChanged, Publish, hint
+from .messages import EventMessage, ListenersChanged, Publish
+from .threads import ThreadAborted, Threads
 
 STREAM_MAX = 1000
 """How many events an iterator that is not read keeps; older ones are dropped and counted."""
 LISTENER_MAX = 1024
+LISTENER_STOP_S = 0.5
+"""How long one that is removed may finish: the others' events wait meanwhile."""
+RESTART_S = 0.1
+"""How often to look whether the supervisor of the listeners is up again."""
 
 
 class EventStream:
@@ -108,8 +114,9 @@ class EventFan(Actor[EventMessage]):
         await self._start_listeners()
 
     async def on_stop(self, reason: Exception | None) -> None:
-        for stream in list(self._listeners.streams):
-            stream.close()
+        if reason is None:  # a crash does not end the queue
+            for stream in list(self._listeners.streams):
+                stream.close()
 
     async def receive(self, message: EventMessage) -> None:
         match message:
@@ -128,14 +135,21 @@ class EventFan(Actor[EventMessage]):
         for callback, mask in list(self._listeners.callbacks.items()):
             actor = self._actors.get(callback)
             if actor is not None and mask & event.code:
-                hint(actor, event)
+                try:
+                    actor.tell_nowait(event)
+                except ActorStopped:  # with its supervisor
+                    del self._actors[callback]
+                    self.context.timers.after("listeners", RESTART_S, ListenersChanged())
 
     async def _start_listeners(self) -> None:
         for callback in [c for c in self._actors if c not in self._listeners.callbacks]:
             await self.context.stop_child(self._actors.pop(callback))
         for callback in list(self._listeners.callbacks):
             if callback not in self._actors:
-                self._actors[callback] = await self._start(callback)
+                try:
+                    self._actors[callback] = await self._start(callback)
+                except ActorStopped:
+                    self.context.timers.after("listeners", RESTART_S, ListenersChanged())
 
     async def _start(self, callback: Callable[..., Any]) -> Ref[JobEvent]:
         self._number += 1
@@ -146,6 +160,7 @@ class EventFan(Actor[EventMessage]):
             lambda: Listener(callback, self._clock),
             capacity=LISTENER_MAX,
             overflow=Overflow.DROP_OLD,
+            shutdown_s=LISTENER_STOP_S,
         )
         return await self.context.start_child(spec, under=self._under)
 
@@ -155,7 +170,7 @@ class Listener(Actor[JobEvent]):
 
     def __init__(self, callback: Callable[..., Any], clock: Clock) -> None:
         self._callback = callback
-        self._clock = clock
+        self._threads = Threads(clock, 1)
         self._is_async = inspect.iscoroutinefunction(callback)
         self._failures = 0
 
@@ -164,12 +179,14 @@ class Listener(Actor[JobEvent]):
         if self._is_async:
             for event in events:
                 try:
-                    await self._callback(event)
+                    await uncancelled(self._callback(event))
                 except Exception as error:
                     self._note_failure(error, event)
         else:
-            with self._clock.hold():
-                await to_thread.run_sync(self._call, events)
+            try:
+                await self._threads.run(self._call, events)
+            except ThreadAborted as error:
+                self._note_failure(error, events[0])
 
     def _call(self, events: Sequence[JobEvent]) -> None:
         for event in events:
