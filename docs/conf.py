@@ -7,7 +7,9 @@ Sphinx reads reStructuredText, so the default role says the former is code, and
 
 import logging
 import re
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -15,7 +17,8 @@ project = "OnCue"
 copyright = "The OnCue authors"
 version = release = version_of("oncue")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "settings_directive"]
 exclude_patterns = ["_build"]
 default_role = "literal"
 

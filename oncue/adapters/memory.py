@@ -35,7 +35,7 @@ class MemorySettings(QueueSettings):
     retry_exponential_base: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
     """What a retry's delay is multiplied by from one attempt to the next."""
     retry_delay_max: Seconds = 3600.0
-    """Seconds that a retry waits at most, before jitter."""
+    """Seconds that a retry waits at most."""
     max_tasks_per_queue: Count | None = 10_000
     """Live tasks that one queue holds; None: no limit."""
     max_memory_usage: Count | None = 100_000_000

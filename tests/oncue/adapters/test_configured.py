@@ -5,6 +5,7 @@ from threading import Barrier, Thread
 import pytest
 
 from oncue import QueueBase, SettingsError, TaskData, depends, import_adapter
+from oncue.adapters import installed_adapters
 from oncue.adapters.memory import MemoryQueue
 from tests.oncue.kit import Folder
 
@@ -32,7 +33,7 @@ def test_an_adapter_that_is_not_installed_names_file_key_and_the_installed(folde
         import_adapter("queue")
     assert str(caught.value) == (
         f"{path}: queue: no queue adapter is named 'memry'; the nearest is memory; "
-        "installed: memory"
+        f"installed: {', '.join(installed_adapters())}"
     )
     assert caught.value.problems[0].nearest == "memory"
 

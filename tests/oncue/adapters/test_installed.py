@@ -142,7 +142,8 @@ def test_an_unknown_name_lists_what_is_installed() -> None:
     with pytest.raises(UnknownAdapter) as caught:
         open_queue("memroy")
     assert str(caught.value) == (
-        "no queue adapter is named 'memroy'; the nearest is memory; installed: memory"
+        "no queue adapter is named 'memroy'; the nearest is memory; "
+        f"installed: {', '.join(installed_adapters())}"
     )
     assert isinstance(caught.value, ValueError)
 
@@ -150,8 +151,10 @@ def test_an_unknown_name_lists_what_is_installed() -> None:
 def test_a_scheme_that_nobody_takes_says_so_and_shows_no_password() -> None:
     with pytest.raises(UnknownScheme) as caught:
         open_queue("carrier-pigeon://me:hunter2@roof")
+    assert "memory" in caught.value.known
     assert str(caught.value) == (
-        "no installed queue adapter takes carrier-pigeon:// URLs; schemes taken: memory"
+        "no installed queue adapter takes carrier-pigeon:// URLs; "
+        f"schemes taken: {', '.join(caught.value.known)}"
     )
 
 
@@ -167,7 +170,7 @@ def test_a_wrong_setting_names_the_call_the_key_and_the_nearest() -> None:
 @pytest.mark.real_time
 async def test_a_third_partys_adapter_is_found_opened_and_run(install: Install) -> None:
     install("lane", LANE)
-    assert list(installed_adapters()) == ["lane", "memory"]
+    assert "lane" in installed_adapters()
     queue = open_queue("lane", lanes=2)
     assert (queue.name, vars(queue)["lane_settings"].lanes) == ("lane", 2)
     queue.register_handler("echo", echo)
