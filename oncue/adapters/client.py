@@ -374,7 +374,9 @@ class QueueClient:
             try:
                 return await queue.ask(request, timeout_s=inf)  # it may wait for room
             except ActorStopped:
-                inside.forget(queue_name)  # it was idle: the next turn starts it again
+                # It was idle, and is started again; or it is ending, and still has its place.
+                inside.forget(queue_name)
+                await sleep(RESTART_S)
             except ActorDied:
                 # The outcome is unknown; the same rows again are idempotent.
                 if repeated:
