@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+
 from oncue.actors import RetryPolicy
 from oncue.adapters.memory import MemoryQueue, MemorySettings
 from oncue.runtime import ActorSystem, Clock, Node, SeededEntropy, Strategy, SupervisorSpec
@@ -66,7 +68,10 @@ class HookedStore(MemoryStore):
         return views
 
     def once_settled(self, act: Callable[[], None]) -> None:
-        """Call `act` once, between the recording of the first result and its answer."""
+        """Call `act` once, between the recording of the first result and its answer.
+
+        The answer waits a moment: whoever `act` kills is dead before it could come.
+        """
         seen: list[str] = []
 
         async def before(call: str, about: Any) -> None:
@@ -77,6 +82,7 @@ class HookedStore(MemoryStore):
             if call == "exchange" and seen == ["settled"]:
                 seen.append("acted")
                 act()
+                await anyio.sleep(0.01)
 
         self.before, self.after = before, after
 

@@ -254,7 +254,7 @@ async def test_a_pool_that_dies_hands_back_what_ran(clock: VirtualClock) -> None
         ids = await queue.enqueue_many([named(n, 3, max_retries=0) for n in range(8)])
         await anyio.sleep(1)
         kill(system, "work/pool")
-        results = [await queue.wait(task_id) for task_id in ids]
+        results = [await queue.wait(task_id, 60) for task_id in ids]
     assert {(result.status, result.retry_count) for result in results} == {
         (TaskStatus.COMPLETED, 0)
     }
@@ -275,7 +275,7 @@ async def test_a_pool_that_dies_between_claim_and_start_loses_nothing(clock: Vir
 
         queue.store.after = die
         task_id = await queue.enqueue(task(max_retries=0))
-        assert (await queue.wait(task_id)).status is TaskStatus.COMPLETED
+        assert (await queue.wait(task_id, 60)).status is TaskStatus.COMPLETED
         assert killed == [1]
 
 

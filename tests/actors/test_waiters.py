@@ -80,7 +80,7 @@ async def test_a_wait_outlives_the_waiters_actor(clock: VirtualClock) -> None:
 
 
 async def test_a_wait_outlives_a_pool_killed_before_it_could_hint(clock: VirtualClock) -> None:
-    """The store has recorded the end, and its answer found nobody."""
+    """The store has recorded the end, and its answer found nobody; the next look does."""
     queue = HookedQueue(clock)
     queue.register_handler("ok", ok)
     async with hung(queue, clock) as system:
@@ -88,6 +88,7 @@ async def test_a_wait_outlives_a_pool_killed_before_it_could_hint(clock: Virtual
         task_id = await queue.enqueue(task(delay=1))
         assert (await queue.wait(task_id, 60)).status is TaskStatus.COMPLETED
         assert [node.restarts for node in system.tree().walk() if node.name == "pool"] == [1]
+        assert clock.monotonic() < 10, "looked up, not merely found when the time was up"
 
 
 async def test_a_wait_outlives_a_store_that_is_away(clock: VirtualClock) -> None:
