@@ -4,6 +4,7 @@ Each regular file below a folder becomes a task. The totals come from what the q
 each task in the end, so they are true after an interruption too.
 """
 
+import logging
 import os
 import signal
 import stat
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import structlog
 from anyio import CancelScope, create_task_group, to_thread
 from rich.console import Console
 from rich.table import Table
@@ -104,6 +106,8 @@ def run_demo(directory: Path | None, *, backend: str, workers: int) -> int:
     # Byte code written below the standard library while it is being counted would make the
     # count wrong, here and in the worker processes.
     sys.dont_write_bytecode = True
+    # The table says what became of each failure; their log lines would drown it.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     summary = anyio.run(_demo, root, workers, console, SystemClock(), backend=backend)
     console.print(summary.table())
@@ -126,7 +130,9 @@ async def _demo(root: str, workers: int, console: Console, clock: Clock) -> Summ
             group.start_soon(show_progress, console, queue, task_ids)
             paths = regular_files(root, console)
             while batch := await to_thread.run_sync(_next_batch, paths):
-                task_ids += await queue.enqueue_many(batch)
+                # Before the call: cancelled, it may have stored them all the same.
+                task_ids += [str(task.task_id) for task in batch]
+                await queue.enqueue_many(batch)
             for task_id in task_ids:
                 await queue.wait(task_id)
         if summary.interrupted:
