@@ -82,12 +82,16 @@ class Envelope:
         return self._slot is _EXPIRED
 
     def outcome(self, path: str, timeout_s: float) -> Any:
-        """The reply, or its error; `path` and `timeout_s` are for the sentence of the latter."""
+        """The reply, or its error; `path` and `timeout_s` are for the sentence of the latter.
+
+        To be called once: the envelope stays among the alarms for a while, its answer should not.
+        """
+        answer, self._answer = self._answer, None
         if self._slot is _REPLIED:
-            return self._answer
+            return answer
         if self._slot is _FAILED:
-            assert isinstance(self._answer, Exception)
-            raise self._answer
+            assert isinstance(answer, Exception)
+            raise answer
         raise AskTimeout(path, timeout_s, self.message)
 
     def reply(self, value: object = None) -> None:

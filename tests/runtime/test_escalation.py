@@ -1,5 +1,6 @@
 """Failures that go up, and starts that do not come off."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -119,3 +120,38 @@ def test_a_class_with_neither_method_is_told_so() -> None:
     with pytest.raises(EscalatedFailure) as caught:
         anyio.run(main)
     assert "Empty defines neither receive nor receive_batch" in str(caught.value.exceptions[0])
+
+
+async def test_a_body_that_fails_by_the_failure_of_its_tree_is_told_of_the_tree() -> None:
+    """K3.1: the body's own error is the cause's cause: it hangs on the failure."""
+    with pytest.raises(EscalatedFailure) as caught:
+        async with system_of(ChildSpec("a", Doer), intensity=0) as system:
+            try:
+                await system.lookup("s/a").ask(Crash(ValueError("root cause")))
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(1)
+                raise ZeroDivisionError
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert str(caught.value.exceptions[0]) == "root cause"
+
+
+async def test_a_tree_that_fails_to_start_or_falls_while_cancelled_is_still_stopped() -> None:
+    """K7.4, K3.4: in each step of its start."""
+    for at_s in (0, 0.5, 1, 1.5, 2, 2.5):
+        log: list[str] = []
+
+        class SlowUp(Doer):
+            async def on_start(self) -> None:
+                await anyio.sleep(1)
+                await super().on_start()
+
+        began = anyio.current_time()
+        children = [ChildSpec(name, partial(SlowUp, log)) for name in "ab"]
+        with anyio.move_on_after(at_s):
+            async with system_of(*children):
+                await anyio.sleep_forever()
+        ups = [line[0] for line in log if line.endswith("up")]
+        downs = [line[0] for line in log if line.endswith("down")]
+        assert downs == ups[::-1]
+        assert anyio.current_time() - began <= at_s + 1

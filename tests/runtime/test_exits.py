@@ -1,5 +1,7 @@
 """How incarnations end, and what their supervisors make of it."""
 
+import gc
+import weakref
 from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any, cast
@@ -302,3 +304,39 @@ async def test_nothing_restarts_while_its_supervisor_stops() -> None:
         ("s/b", False),
         ("s/a", False),
     ]
+
+
+async def test_the_row_of_back_offs_goes_on_over_starts_that_fail(clock: VirtualClock) -> None:
+    """K2.7: an incarnation that never came up has not lived, however long ago the last one did."""
+    tries: list[float] = []
+
+    class UpOnce(Doer):
+        async def on_start(self) -> None:
+            tries.append(clock.monotonic())
+            if 1 < len(tries) < 7:
+                raise OSError
+
+    backoff = Backoff(first_s=1, factor=2, max_s=4, jitter=0)
+    async with system_of(ChildSpec("a", UpOnce, backoff=backoff), intensity=100) as system:
+        a = system.lookup("s/a")
+        await a.tell(Crash(ValueError()))
+        await a.ask(Say("waits"), timeout_s=100)
+    assert [after - before for before, after in pairwise(tries)] == [1, 2, 4, 4, 4, 4]
+
+
+async def test_a_crash_keeps_nothing_of_its_actor_alive() -> None:
+    """K8.2: the tree remembers what the last crash was, not its frames."""
+    gone: list[weakref.ref[Doer]] = []
+
+    def crash(actor: Doer) -> None:
+        raise ValueError("long" * 1000)
+
+    async with system_of(ChildSpec("a", Doer)) as system:
+        a = system.lookup("s/a")
+        await a.ask(Do(lambda actor: gone.append(weakref.ref(actor))))
+        with pytest.raises(ActorDied):
+            await a.ask(Do(crash))
+        assert await a.ask(Say("next")) == "next"
+        gc.collect()
+        assert gone[0]() is None
+        assert len(system.tree().children[0].last_crash or "") < 250

@@ -27,7 +27,7 @@ class BadEnd(Doer):
 
 
 async def test_an_error_in_on_stop_after_a_kill_is_reported() -> None:
-    """K1.1: the kill does not swallow it."""
+    """K1.5: the kill does not swallow it."""
     events: list[Event] = []
     async with system_of(ChildSpec("a", BadEnd), observe=events.append) as system:
         a = system.lookup("s/a")

@@ -167,7 +167,7 @@ async def test_a_blocked_sender_is_released_when_the_actor_ends() -> None:
 
 
 async def test_a_blocked_sender_that_is_cancelled_has_sent_nothing() -> None:
-    """K4.1, K4.2."""
+    """K4.7, K4.2."""
     log: list[str] = []
     async with system_of(ChildSpec("a", lambda: Doer(log), capacity=1)) as system:
         a = system.lookup("s/a")
@@ -297,3 +297,60 @@ async def test_the_oldest_age_is_the_heads() -> None:
         (node,) = system.tree().children
         assert (node.mailbox_depth, node.oldest_age_s, node.current) == (2, 4.0, "Sleep")
         assert "2/1024 queued  oldest 4.0 s" in str(system.tree())
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+async def test_a_tell_that_is_cancelled_was_not_accepted(overflow: Overflow) -> None:
+    """K4.7, K4.2: whichever of the sends it was that let the loop turn."""
+    async with system_of(ChildSpec("a", Doer, capacity=300, overflow=overflow)) as system:
+        a = system.lookup("s/a")
+        await a.tell(Sleep(10))
+        await anyio.sleep(1)
+        sent = 1
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            while True:
+                await a.tell("more")
+                sent += 1
+        box = cell_of(a).mailbox
+        assert box is not None
+        assert box.accepted == sent
+        await anyio.sleep(20)
+        assert account(a)["handled"] == sent
+
+
+async def test_a_sender_that_is_refused_for_ever_lets_the_receiver_run() -> None:
+    """K4.5: tell is a checkpoint whenever it finds the mailbox full."""
+    async with system_of(ChildSpec("a", Doer, capacity=1, overflow=Overflow.FAIL)) as system:
+        a = system.lookup("s/a")
+        for _ in range(3):
+            while True:
+                with suppress(MailboxFull):
+                    await a.tell("again and again")
+                    break
+        await a.ask(Say("end"))
+        assert account(a)["handled"] == 4
+
+
+@pytest.mark.parametrize("kind", ["tells", "asks", "blocked tells"])
+async def test_the_oldest_age_does_not_grow_while_the_mailbox_moves(kind: str) -> None:
+    """K8.2: a mailbox that is never empty, and never stands still."""
+    capacity = 1 if kind == "blocked tells" else 1024
+    async with system_of(ChildSpec("a", Doer, capacity=capacity)) as system:
+        a = system.lookup("s/a")
+
+        async def send() -> None:
+            while True:
+                await (a.ask(Sleep(0.01)) if kind == "asks" else a.tell(Sleep(0.01)))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(send)
+                if kind == "tells":
+                    break
+            await anyio.sleep(20)
+            (node,) = system.tree().children
+            assert node.mailbox_depth > 0
+            assert node.oldest_age_s < 15
+            group.cancel_scope.cancel()
+        await system.stop_child(a)

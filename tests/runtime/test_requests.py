@@ -39,7 +39,7 @@ class Stuck(Doer):
 
 
 async def test_a_start_whose_child_is_swept_away_by_a_siblings_restart_is_answered() -> None:
-    """K3.4: a temporary child does not come back, and whoever asked for it hears of that."""
+    """K3.5: a temporary child does not come back, and whoever asked for it hears of that."""
     outcomes: list[str] = []
     async with system_of(ChildSpec("a", Doer), strategy=Strategy.ONE_FOR_ALL) as system:
 
@@ -61,7 +61,7 @@ async def test_a_start_whose_child_is_swept_away_by_a_siblings_restart_is_answer
 
 
 async def test_a_start_under_way_is_refused_when_the_supervisor_stops_or_gives_up() -> None:
-    """K3.4: at once, and not after the children's stops."""
+    """K3.5: at once, and not after the children's stops."""
     refused: list[float] = []
     with pytest.raises(EscalatedFailure):
         async with system_of(ChildSpec("a", Doer), intensity=0) as system:
@@ -82,7 +82,7 @@ async def test_a_start_under_way_is_refused_when_the_supervisor_stops_or_gives_u
 
 
 async def test_a_child_that_waits_for_its_stopping_supervisor_is_let_go() -> None:
-    """K7.1: P13: its request is refused at once, so its handler can end."""
+    """K3.5: P13: its request is refused at once, so its handler can end."""
     began = anyio.current_time()
     async with system_of(ChildSpec("a", Doer), ChildSpec("b", SlowUp)) as system:
 
@@ -97,7 +97,7 @@ async def test_a_child_that_waits_for_its_stopping_supervisor_is_let_go() -> Non
 
 
 async def test_a_start_that_would_wait_for_itself_is_refused() -> None:
-    """K3.4: from on_start, of the supervisor that waits for this very on_start."""
+    """K3.5: from on_start, of the supervisor that waits for this very on_start."""
 
     class Nests(Doer):
         async def on_start(self) -> None:
@@ -112,7 +112,7 @@ async def test_a_start_that_would_wait_for_itself_is_refused() -> None:
 
 
 async def test_an_actor_cannot_wait_for_the_end_of_what_it_is_part_of() -> None:
-    """K7.1: neither its own nor its supervisor's."""
+    """K3.5: neither its own nor its supervisor's."""
     async with system_of(SupervisorSpec("m", children=[ChildSpec("a", Doer)])) as system:
         a = system.lookup("s/m/a")
 

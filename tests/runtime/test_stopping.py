@@ -95,7 +95,7 @@ async def test_on_stop_runs_if_and_only_if_on_start_returned() -> None:
 
 
 async def test_on_stop_is_told_the_crash_and_keeps_it() -> None:
-    """K7.2: an error of its own is noted on the first, which is the one that counts."""
+    """K1.5, K7.2: an error of its own is noted on the first, which is the one that counts."""
     events: list[Event] = []
 
     class Bad(Doer):

@@ -2,11 +2,22 @@
 
 from typing import Any
 
+import anyio
+import anyio.to_process
 import anyio.to_thread
 import pytest
 from structlog.contextvars import get_contextvars
 
-from oncue.runtime import ActorDied, ChildSpec, Trace, current_trace
+from oncue.runtime import (
+    Actor,
+    ActorDied,
+    ChildSpec,
+    Ref,
+    Terminated,
+    Trace,
+    adopt_trace,
+    current_trace,
+)
 from oncue.testing import VirtualClock
 from tests.runtime.kit import Crash, Do, Doer, system_of
 
@@ -74,3 +85,46 @@ async def test_the_ids_are_bound_for_log_lines_in_threads_too(clock: VirtualCloc
     assert here == in_thread
     assert set(here) == {"trace_id", "message_id", "cause_id"}
     assert in_on_stop == [{}, {}]
+
+
+def work(trace: Trace | None) -> dict[str, Any]:
+    adopt_trace(trace)
+    return get_contextvars()
+
+
+@pytest.mark.real_time
+async def test_a_worker_process_adopts_the_trace_that_it_is_given() -> None:
+    """K9.2: context variables do not travel there; a trace is plain data, and does."""
+
+    async def look(actor: Doer) -> list[dict[str, Any]]:
+        there = await anyio.to_process.run_sync(work, current_trace())
+        return [get_contextvars(), there]
+
+    async with system_of(ChildSpec("a", Doer), tracing=True) as system:
+        here, there = await system.lookup("s/a").ask(Do(look), timeout_s=60)
+    assert here == there
+    assert set(here) == {"trace_id", "message_id", "cause_id"}
+
+
+async def test_a_death_notice_begins_a_trace_of_its_own() -> None:
+    """K9.1: it was not sent by what its receiver, or its sender, handled last."""
+    seen: list[Trace | None] = []
+
+    class Watches(Actor[Ref[Any] | Terminated]):
+        async def receive(self, message: Ref[Any] | Terminated) -> None:
+            seen.append(current_trace())
+            if isinstance(message, Ref):
+                self.context.watch(message)
+
+    async with system_of(ChildSpec("a", Doer), ChildSpec("w", Watches), tracing=True) as system:
+        a = system.lookup("s/a")
+        await system.lookup("s/w").tell(a)
+        await anyio.sleep(1)
+        await a.tell(Crash(ValueError()))
+        await anyio.sleep(1)
+        await system.stop_child(a)
+        await anyio.sleep(1)
+    first, *notices = [trace for trace in seen if trace]
+    assert len(notices) == 2
+    assert len({trace.trace_id for trace in (first, *notices)}) == 3
+    assert [trace.cause_id for trace in notices] == [None, None]
