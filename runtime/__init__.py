@@ -37,6 +37,7 @@ from ._spec import SupervisorSpec as SupervisorSpec
 from ._system import ActorSystem as ActorSystem
 from ._timers import NamedTimers as NamedTimers
 from ._trace import Trace as Trace
+from ._trace import adopt_trace as adopt_trace
 from ._trace import current_trace as current_trace
 from ._tree import Node as Node
 from ._watch import Terminated as Terminated

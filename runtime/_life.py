@@ -23,7 +23,7 @@ from ._envelope import Envelope
 from ._mailbox import EMPTY, NONE_LEFT, STEPS_PER_YIELD, WAKE, Mailbox, bare
 from ._signals import Cause, Exited, Signal, Started
 from ._spec import ChildSpec
-from ._trace import enter_trace
+from ._trace import adopt_trace
 
 Report: TypeAlias = Callable[[Signal], None]
 """How a supervisor hears of its children."""
@@ -114,7 +114,7 @@ async def _act(root: Cell, cell: Cell, report: Report) -> None:
         if not orderly:
             mailbox.settle_hand(cell.generation, crash, died=True)
         if cell.core.tracing:
-            enter_trace(None)
+            adopt_trace(None)
         if actor is not None and overrides(type(actor), "on_stop"):
             crash = await _stop(cell, actor, spec.shutdown_s, crash)
         mailbox.settle_hand(cell.generation, crash, died=False)
@@ -217,7 +217,7 @@ async def _serve_envelope(
         mailbox.skipped += 1
         return
     if cell.core.tracing:
-        enter_trace(envelope.trace)
+        adopt_trace(envelope.trace)
     envelope.reply(await receive(envelope.message))
 
 
@@ -246,7 +246,7 @@ async def _serve_batches(cell: Cell, mailbox: Mailbox, actor: Actor[Any]) -> Non
             batch = mailbox.take_batch(item, actor.batch_max)
             if batch:
                 if cell.core.tracing:
-                    enter_trace(batch[0].trace)  # one call, one trace: its first message's
+                    adopt_trace(batch[0].trace)  # one call, one trace: its first message's
                 await actor.receive_batch(batch)
                 for envelope in batch:
                     if not envelope.wants_reply:

@@ -3,7 +3,8 @@
 A message sent while another is handled has that one's `message_id` as its `cause_id` and
 shares its `trace_id`; a message sent from outside begins a trace. While a traced message is
 handled, the triple is in `current_trace()` and bound to structlog's context variables, so
-that a log line in a handler carries it; worker threads started through anyio inherit it.
+that a log line in a handler carries it; worker threads started through anyio inherit it,
+and a worker process can be handed it and adopt it.
 When nobody traces, none of this runs: see `Core.tracing`.
 """
 
@@ -42,8 +43,12 @@ def next_trace(entropy: Entropy) -> Trace:
     )
 
 
-def enter_trace(trace: Trace | None) -> None:
-    """Make `trace` the current one in this task's context, for structlog too."""
+def adopt_trace(trace: Trace | None) -> None:
+    """Make `trace` the current one here, for structlog too.
+
+    The runtime does so for each message. You need it where context variables do not travel: in
+    a worker process, with the `current_trace()` that it was sent.
+    """
     # Imported here: structlog costs 0.2 s, and only a traced system needs it this early.
     from structlog.contextvars import bind_contextvars, unbind_contextvars
 
