@@ -110,6 +110,15 @@ class Context:
         return self._timers
 
     @property
+    def asker_gone(self) -> bool:
+        """Nobody waits for the reply to the message in hand any more: its work may be left.
+
+        False for a tell. In a batch each envelope tells: `envelope.abandoned`.
+        """
+        hand = self._cell.mailbox.in_hand if self._cell.mailbox is not None else None
+        return isinstance(hand, Envelope) and hand.abandoned
+
+    @property
     def now(self) -> Callable[[], float]:
         """The event loop's clock, in seconds: what deadlines and alarms count by."""
         return self._cell.core.now

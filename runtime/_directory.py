@@ -68,7 +68,7 @@ async def start_child(supervisor: Cell, spec: ChildSpec[Any] | SupervisorSpec) -
     cancelled call leaves the child starting.
     """
     event = Event()
-    envelope = Envelope(spec, event)
+    envelope = Envelope(spec.name, event)  # what is no spec fails here, and not up there
     await _request(supervisor, StartChild(spec=spec, envelope=envelope), event)
     return Ref(envelope.outcome(supervisor.path, 0))
 

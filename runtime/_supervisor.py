@@ -59,6 +59,7 @@ class Supervisor:
         assert cell.branch is not None
         self._cell = cell
         self._spec = cell.spec
+        self._specs = {id(spec) for spec in cell.spec.children}
         self._branch = cell.branch
         self._now = cell.core.clock.monotonic
         self._budget = Budget(self._spec.intensity, self._spec.period_s)
@@ -328,7 +329,7 @@ class Supervisor:
             self._branch.children.pop(child.spec.name, None)
 
     def _in_spec(self, child: Cell) -> bool:
-        return any(spec is child.spec for spec in self._spec.children)
+        return id(child.spec) in self._specs
 
     def _give_up(self, exited: Exited) -> EscalatedFailure:
         spec = self._spec

@@ -81,9 +81,11 @@ class NamedTimers:
             )
             try:
                 self._cell.mailbox.put_or_drop(timer.sent)
-            except (MailboxFull, ActorStopped):
+            except (MailboxFull, ActorStopped) as error:
                 timer.sent.abandon()  # the next period sends anew
-                core.bury(self._cell.path, timer.message, Reason.OVERFLOW)
+                full = isinstance(error, MailboxFull)
+                reason = Reason.OVERFLOW if full else Reason.STOPPED
+                core.bury(self._cell.path, timer.message, reason)
         if timer.period_s is not None:
             core.alarms.add(core.now() + timer.period_s, timer)
 

@@ -124,6 +124,27 @@ async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
     assert log == ["a up", "a wanted", "a down"]
 
 
+async def test_a_handler_can_see_that_its_asker_has_gone() -> None:
+    """K6.4: by a deadline or a cancellation; of a tell nobody waits, and nobody goes."""
+    seen: list[bool] = []
+
+    async def look(actor: Doer) -> None:
+        seen.append(actor.context.asker_gone)
+        await anyio.sleep(2)
+        seen.append(actor.context.asker_gone)
+
+    async with system_of(ChildSpec("a", Doer)) as system:
+        a = system.lookup("s/a")
+        await a.ask(Do(look))
+        with pytest.raises(AskTimeout):
+            await a.ask(Do(look), timeout_s=1)
+        with anyio.move_on_after(2):
+            await a.ask(Do(look))
+        await a.tell(Do(look))
+        await anyio.sleep(10)
+    assert seen == [False, False, False, True, False, True, False, False]
+
+
 async def test_an_ask_leaves_nothing_behind() -> None:
     """K6.5: neither answered, expired nor cancelled ones."""
     async with system_of(ChildSpec("a", Doer)) as system:
