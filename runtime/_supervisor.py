@@ -8,8 +8,6 @@ goes up: an escalation is as deep as there are supervisors, with no wrapper grou
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
-from itertools import count
 from math import inf
 from typing import assert_never
 
@@ -20,14 +18,12 @@ from ._budget import Budget, affected, wants_restart
 from ._cell import Cell, State
 from ._envelope import Envelope
 from ._errors import ActorStopped, EscalatedFailure
-from ._events import Crashed, Escalated, Restarted, Unstopped
+from ._events import Crashed, Escalated, Restarted
 from ._life import Body, Report, actor_body, enter_group, note_started
 from ._signals import Exited, Signal, StartChild, Started, StopChild
 from ._spec import Restart, Strategy, SupervisorSpec
-from ._stack import format_stack
-
-KILL_GRACE_S = 1.0
-"""How long, beyond its on_stop, a cancelled child may take before it is called unstopped."""
+from ._starts import Starts
+from ._stop import stop_one
 
 
 def supervisor_body(root: Cell) -> Body:
@@ -63,13 +59,7 @@ class Supervisor:
         self._branch = cell.branch
         self._now = cell.core.clock.monotonic
         self._budget = Budget(self._spec.intensity, self._spec.period_s)
-        # Two heaps of children to be started: now, in start order; and after a back-off, by
-        # time. An entry counts only while it holds the child's ticket.
-        self._ready: list[tuple[int, int, Cell]] = []
-        self._later: list[tuple[float, int, Cell]] = []
-        self._ticket: dict[Cell, int] = {}
-        self._place: dict[Cell, int] = {}  # of each child in start order
-        self._count = count()
+        self._starts = Starts(self._now)
         self._overdue: set[Cell] = set()  # to start again once their old life has ended
         self._starting: Cell | None = None  # in order means one at a time
         self._first: set[Cell] = set()  # the spec's children that have not been up yet
@@ -97,7 +87,7 @@ class Supervisor:
             elif (child := self._next_to_start()) is not None:
                 self._spawn(child)
             else:
-                with move_on_after(self._until_next_due()):
+                with move_on_after(inf if self._in_turn() else self._starts.wait_s()):
                     await self._branch.wait()
         return None
 
@@ -150,25 +140,14 @@ class Supervisor:
     def _add(self, name: str, child: Cell) -> None:
         """The child comes last in start order, and is to be started now."""
         self._branch.children[name] = child
-        self._place[child] = next(self._count)
-        self._start_at(child, 0.0)
+        self._starts.add(child)
+
+    def _in_turn(self) -> bool:
+        """A child is starting, and the next one waits for it."""
+        return self._starting is not None and self._spec.strategy is not Strategy.DYNAMIC
 
     def _next_to_start(self) -> Cell | None:
-        while self._later and self._later[0][0] <= self._now():
-            _, ticket, child = heappop(self._later)
-            if self._ticket.get(child) == ticket:  # otherwise it was stopped, or put off, since
-                heappush(self._ready, (self._place[child], ticket, child))
-        if self._starting is not None and self._spec.strategy is not Strategy.DYNAMIC:
-            return None
-        while self._ready:
-            _, ticket, child = heappop(self._ready)
-            if self._ticket.get(child) == ticket:
-                del self._ticket[child]
-                return child
-        return None
-
-    def _until_next_due(self) -> float:
-        return self._later[0][0] - self._now() if self._later else inf
+        return None if self._in_turn() else self._starts.pop()
 
     def _spawn(self, child: Cell) -> None:
         child.begin(CancelScope())
@@ -236,7 +215,7 @@ class Supervisor:
         elif child in self._overdue:  # likewise
             self._overdue.discard(child)
             self._reap(exited, restarting=True)
-            self._start_at(child, self._now())
+            self._starts.put(child, self._now())
         elif child in self._requests:
             request = self._requests.pop(child)
             self._lose(exited)
@@ -268,15 +247,7 @@ class Supervisor:
             elif child.alive:
                 self._overdue.add(child)  # unstopped: no two lives at once
             else:
-                self._start_at(child, due)
-
-    def _start_at(self, child: Cell, due: float) -> None:
-        self._ticket[child] = ticket = next(self._count)
-        if due > self._now():
-            child.state = State.BACKOFF
-            heappush(self._later, (due, ticket, child))
-        else:
-            heappush(self._ready, (self._place[child], ticket, child))
+                self._starts.put(child, due)
 
     def _backoff_s(self, child: Cell, *, lived: bool) -> float:
         backoff = child.spec.backoff
@@ -316,7 +287,7 @@ class Supervisor:
         child.close()
         self._first.discard(child)
         self._overdue.discard(child)
-        self._ticket.pop(child, None)
+        self._starts.drop(child)
         request = self._requests.pop(child, None)
         if request is not None:
             request.fail(ActorStopped(child.path))
@@ -324,7 +295,6 @@ class Supervisor:
             return  # unstopped: it is seen, and keeps its name, until it has ended
         for envelope in self._stopping.pop(child, ()):
             envelope.reply()
-        self._place.pop(child, None)
         if not self._in_spec(child):
             self._branch.children.pop(child.spec.name, None)
 
@@ -370,26 +340,3 @@ class Supervisor:
             elif not (isinstance(signal, Started) and signal.cell in ended):
                 rest.append(signal)
         self._branch.lane = deque(rest)
-
-
-async def stop_one(cell: Cell, shutdown_s: float | None) -> None:
-    """Ask, then cancel, then report: the stop of one living cell.
-
-    Returns when the child has ended, or when neither ended it: Python cannot abandon a task,
-    so the task group around it will wait for it, but its siblings' stops need not.
-    """
-    if not cell.alive:
-        return  # it ended by itself while a sibling's stop was waited for
-    cell.request_stop()
-    with move_on_after(shutdown_s):
-        await cell.wait_ended()
-        return
-    cell.kill()
-    # on_stop is shielded from the cancellation, and has shutdown_s of its own.
-    with move_on_after((shutdown_s or 0.0) + KILL_GRACE_S):
-        await cell.wait_ended()
-        return
-    cell.state = State.UNSTOPPED
-    if cell.final:
-        cell.close()
-    cell.core.emit(Unstopped(path=cell.path, stack=format_stack(cell.coro)))

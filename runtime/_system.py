@@ -35,7 +35,8 @@ from ._life import enter_group
 from ._ref import Ref, cell_of
 from ._signals import Exited, Signal
 from ._spec import ChildSpec, SupervisorSpec
-from ._supervisor import stop_one, supervisor_body
+from ._stop import stop_one
+from ._supervisor import supervisor_body
 from ._tree import Node
 
 M = TypeVar("M")
