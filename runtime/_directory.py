@@ -65,10 +65,12 @@ async def start_child(supervisor: Cell, spec: ChildSpec[Any] | SupervisorSpec) -
 
     Raises `ValueError` when the name is taken, what on_start raised when it failed (the
     child is then forgotten), and `ActorStopped` when the supervisor ends meanwhile. A
-    cancelled call leaves the child starting.
+    cancelled call leaves the child starting. What is no spec is a `TypeError`.
     """
+    if not isinstance(spec, ChildSpec | SupervisorSpec):
+        raise TypeError(f"{spec!r} is no spec: start_child takes a ChildSpec or a SupervisorSpec")
     event = Event()
-    envelope = Envelope(spec.name, event)  # what is no spec fails here, and not up there
+    envelope = Envelope(spec.name, event)
     await _request(supervisor, StartChild(spec=spec, envelope=envelope), event)
     return Ref(envelope.outcome(supervisor.path, 0))
 

@@ -250,3 +250,14 @@ async def test_a_call_that_is_cancelled_leaves_the_child_starting() -> None:
             await system.stop_child(system.lookup("s/x"))
         await anyio.sleep(5)
         assert system.tree().children == ()
+
+
+async def test_what_is_no_spec_fails_its_caller_and_not_the_supervisor() -> None:
+    class Named(Doer):
+        name = "x"  # enough like a spec to get far
+
+    async with system_of(ChildSpec("a", Doer)) as system:
+        with pytest.raises(TypeError, match="takes a ChildSpec or a SupervisorSpec"):
+            await system.start_child(Named())  # type: ignore[call-overload]
+        await system.start_child(ChildSpec("b", Doer))
+        assert await system.lookup("s/a").ask(Do(lambda actor: actor.log)) == ["a up"]
