@@ -67,7 +67,7 @@ async def start_child(supervisor: Cell, spec: ChildSpec[Any] | SupervisorSpec) -
     child is then forgotten), and `ActorStopped` when the supervisor ends meanwhile. A
     cancelled call leaves the child starting. What is no spec is a `TypeError`.
     """
-    if not isinstance(spec, ChildSpec | SupervisorSpec):
+    if not isinstance(spec, ChildSpec | SupervisorSpec):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"{spec!r} is no spec: start_child takes a ChildSpec or a SupervisorSpec")
     event = Event()
     envelope = Envelope(spec.name, event)
