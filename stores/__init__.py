@@ -3,7 +3,7 @@
 Adapters that need a driver are imported from their own module, never from here.
 """
 
-from .base import Edited, Exchanged, Store
+from .base import BEATS_MISSED_MAX, Edited, Exchanged, Pulse, Reconciled, Store, Survey
 from .clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .codec import (
     clip_error,
@@ -23,12 +23,14 @@ from .records import (
     ClaimedTask,
     Counts,
     Holder,
+    NodeView,
     TaskRow,
     TaskView,
     UniqueTaken,
 )
 from .requests import (
     Back,
+    Beat,
     ByIds,
     Cancelled,
     CancelTask,
@@ -59,6 +61,7 @@ from .task import TaskData, TaskPriority, TaskStatus
 from .transitions import TRANSITIONS, Move
 
 __all__ = [
+    "BEATS_MISSED_MAX",
     "INCARNATION_MAX",
     "LEASE_COUNTER_BITS",
     "TRANSITIONS",
@@ -66,6 +69,7 @@ __all__ = [
     "Added",
     "AlreadyKnown",
     "Back",
+    "Beat",
     "ByIds",
     "CallableStoreClock",
     "CancelTask",
@@ -85,14 +89,17 @@ __all__ = [
     "LiveTasks",
     "MemoryStore",
     "Move",
+    "NodeView",
     "PauseQueue",
     "PauseTask",
+    "Pulse",
     "Purge",
     "PurgeDeadLetters",
     "PurgeExpired",
     "PurgeResults",
     "PurgeWaiting",
     "Query",
+    "Reconciled",
     "RequeueDead",
     "RequeueDeadLetters",
     "ResumeQueue",
@@ -103,6 +110,7 @@ __all__ = [
     "StoreClock",
     "StoreClosed",
     "StoreUnavailable",
+    "Survey",
     "SystemStoreClock",
     "TaskData",
     "TaskPriority",

@@ -15,7 +15,7 @@ from uuid import UUID
 from ._line import Line
 from ._memory_rows import Ended, Entry, Queue, due_at_us, later, microseconds
 from .records import Added, AddOutcome, AlreadyKnown, ClaimedTask, TaskRow, UniqueTaken
-from .requests import Cancelled, Claims, Dead, Done, RetryAt
+from .requests import Cancelled, Claim, Claims, Dead, Done, RetryAt
 from .task import TaskStatus
 
 # How many delayed tasks one call moves to their queues. A million due at one instant would
@@ -139,29 +139,19 @@ class Tables:
 
     # --- running ----------------------------------------------------------------------------
 
-    def claim(
-        self, queue: Queue, limit: int, claims: Claims, lease: int, now: datetime
-    ) -> list[ClaimedTask]:
-        """Give up to `limit` ready tasks to the claimer, leases counting from `lease`."""
-        taken = queue.take(limit, claims.task_types)
+    def claim(self, claim: Claim, claims: Claims, lease: int, now: datetime) -> list[ClaimedTask]:
+        """Give the claimer what it asks of one queue, leases counting from `lease`."""
+        queue = self.queues.get(claim.queue_name)
+        if queue is None or queue.paused:
+            return []
+        taken = queue.take(claim.limit, claims.task_types)
         running, node, claimed = self.running, claims.node, list[ClaimedTask]()
         for entry in taken:
-            row = entry.row
             entry.line = None
-            entry.lease = lease
-            entry.node = node
             entry.started_at = now
-            running[row.task_id] = entry
-            queue.count_waiting(row.priority, -1)
-            claimed.append(
-                ClaimedTask(
-                    row=row,
-                    lease=lease,
-                    retry_count=entry.retry_count,
-                    run_at=entry.run_at,
-                    started_at=now,
-                )
-            )
+            running[entry.row.task_id] = entry
+            queue.count_waiting(entry.row.priority, -1)
+            claimed.append(entry.hand_over(node, lease))
             lease += 1
         queue.processing += len(taken)
         return claimed

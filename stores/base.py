@@ -10,19 +10,34 @@ Rules:
 - An id is in one place at a time: live, a result, or a dead letter.
 - Order of claims within a queue: priority (high first), then `run_at`, then order of adding.
   `run_at` is when the task became or becomes due; a hand-back or a resume keeps it.
-- What is due is judged by the store's own clock (`StoreClock`), never by the caller's.
+- What is due, and which node is dead, is judged by the store's own clock (`StoreClock`),
+  never by the caller's.
 - A cancelled call has an unknown outcome: all or nothing. Repeating `add` with the same ids
   and `exchange` with the same settlements is harmless.
 - Calls raise `StoreUnavailable` when the store does not answer and `StoreClosed` when it is
   not open; nothing else is raised for what is in the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
-from .records import AddOutcome, ClaimedTask, Counts, Holder, TaskRow, TaskView
-from .requests import Change, Claims, Purge, Query, Settlement
+from .records import AddOutcome, ClaimedTask, Counts, Holder, NodeView, TaskRow, TaskView
+from .requests import Beat, Change, Claims, Purge, Query, Settlement
+
+BEATS_MISSED_MAX: Final = 4
+"""A node is dead once its last heartbeat is so many of its intervals old."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Where there is work. `queues` names all queues with live tasks; `next_due_s` is how long
+    until the next delayed task of any queue is due (0: at once; None: none is delayed).
+    """
+
+    queues: tuple[str, ...]
+    next_due_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +47,36 @@ class Exchanged:
     `claimed` is in the order of the claims, within each in the order of the queue.
     `refused` are the settlements whose lease was no longer the task's; nothing of them was
     written. `more` names the claimed queues that gave all that was asked and may have more
-    ready. `queues` names all queues with live tasks. `next_due_s` is how long until the
-    next delayed task of any queue is due (0: at once; None: none is delayed).
+    ready. `survey` is there when it was asked for, and when a claim came back short.
     """
 
     claimed: list[ClaimedTask]
     refused: list[Settlement]
     more: frozenset[str]
-    queues: tuple[str, ...]
-    next_due_s: float | None
+    survey: Survey | None
+
+
+class Pulse(Enum):
+    """What the store answers to a heartbeat."""
+
+    ALIVE = "alive"
+    """It was noted: what the node holds is its own."""
+    LOST = "lost"
+    """The node was given up, or never joined: what it held is, or will be, handed on."""
+    SUPERSEDED = "superseded"
+    """Somebody joined under the node's name since: two processes have one name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What a claimer and the store did not agree on.
+
+    `void` are the leases that the claimer holds and that are no task's any more: cancelled, or
+    handed on. `returned` is how many tasks the store counted as the claimer's, and put back.
+    """
+
+    void: frozenset[int]
+    returned: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +109,55 @@ class Store(Protocol):
         """Let go of connections. Harmless when closed. What is kept is still there at `open`."""
         ...
 
-    async def join(self, node: str) -> int:
+    # -- nodes ------------------------------------------------------------------------------
+
+    async def join(self, node: str, *, beat_s: float | None = None, restarted: bool = False) -> int:
         """A new incarnation of `node`: a number greater than any this store ever gave.
 
-        The claimer's lease numbers start at `lease.first_lease` of it.
+        The claimer's lease numbers start at `lease.first_lease` of it. From now on the node
+        is dead when no `heartbeat` came for `BEATS_MISSED_MAX` times `beat_s` seconds (None:
+        it is never judged). What its older incarnations hold is for `rescue`; with
+        `restarted` it is put back instead, as by `Back`: then the process lives on, and only
+        the actor in it that claims has died.
         """
         ...
+
+    async def leave(self, node: str, incarnation: int) -> int:
+        """The node stops: what it holds is put back, as by `Back`, and its name forgotten.
+
+        Returns how many; 0 as well where the incarnation is no longer the node's.
+        """
+        ...
+
+    async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
+        """Note that these nodes live; one answer per beat, in order.
+
+        A beat that comes too late revives nobody: its node may have been rescued from.
+        """
+        ...
+
+    async def reconcile(self, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
+        """Compare the leases that `node` holds under `incarnation` with `held`, its own list.
+
+        What only the store has is put back, as by `Back`: an answer was lost on its way. The
+        claimer calls this while none of its exchanges is under way.
+        """
+        ...
+
+    async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
+        """Take over up to `limit` running tasks whose holder is gone, for `node` to settle.
+
+        Gone is who is dead, has left, or has joined anew since (see `join`). They get the
+        leases `first_lease`, `first_lease + 1`, ... in the order returned, and keep
+        `started_at`. A dead node that holds nothing any more is forgotten.
+        """
+        ...
+
+    async def nodes(self) -> list[NodeView]:
+        """The nodes that have joined and neither left nor been forgotten, sorted by name."""
+        ...
+
+    # -- tasks ------------------------------------------------------------------------------
 
     async def add(self, rows: Sequence[TaskRow]) -> list[AddOutcome]:
         """Take new tasks; one outcome per row, in order.
@@ -90,9 +169,13 @@ class Store(Protocol):
         ...
 
     async def exchange(
-        self, settlements: Sequence[Settlement], claims: Claims | None = None
+        self,
+        settlements: Sequence[Settlement],
+        claims: Claims | None = None,
+        *,
+        survey: bool = False,
     ) -> Exchanged:
-        """Settle what ended, then claim what is ready: one transaction.
+        """Settle what ended, then claim what is ready, then look around: one transaction.
 
         A task settled into "due now" may be claimed by the same call. A paused queue gives
         nothing. Each claim writes the lease, the node and `started_at`.
@@ -101,14 +184,6 @@ class Store(Protocol):
 
     async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         """Apply changes in order; one outcome per change. What does not apply has count 0."""
-        ...
-
-    async def hand_back(self, node: str, before: int) -> int:
-        """Put back all tasks that `node` holds under incarnations lower than `before`.
-
-        For a pool that died between claim and start: its next incarnation calls this first.
-        Like `Back` it counts as no attempt. Returns how many.
-        """
         ...
 
     async def find(self, query: Query) -> list[TaskView]:

@@ -4,7 +4,7 @@ Rules:
 - Its calls never wait: each checks first and then changes, in one step of the event loop,
   so it is atomic without a lock. It belongs to one loop at a time.
 - No call scans: what a call costs depends on what it moves, not on what waits. (`find` and
-  `purge` walk what they look through, which is their work; `hand_back` what runs.)
+  `purge` walk what they look through, which is their work; calls on nodes what runs.)
 - What it keeps outlives `close`; it is gone with the object.
 - Results are limited in number too: `result_cache_limit`, the oldest leave first.
 
@@ -12,22 +12,24 @@ Rules:
 <MemoryStore closed live=0 processing=0 delayed=0 dead_letters=0 results=0>
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Final, assert_never
 from uuid import UUID
 
+from ._memory_nodes import Nodes
 from ._memory_rows import Entry, Queue, due_at_us, earlier, microseconds
 from ._memory_table import Tables
 from ._memory_views import counts_of, dead_view, ended_view, holder_of, live_view
-from .base import Edited, Exchanged
+from .base import Edited, Exchanged, Pulse, Reconciled, Survey
 from .clock import StoreClock, SystemStoreClock
 from .errors import StoreClosed
-from .lease import first_lease
-from .records import AddOutcome, ClaimedTask, Counts, TaskRow, TaskView
+from .lease import first_lease, incarnation_of
+from .records import AddOutcome, ClaimedTask, Counts, NodeView, TaskRow, TaskView
 from .requests import (
     Back,
+    Beat,
     ByIds,
     Cancelled,
     CancelTask,
@@ -73,8 +75,8 @@ class MemoryStore:
         self._result_ttl = timedelta(seconds=result_ttl_s)
         self._dead_letter_ttl = timedelta(seconds=dead_letter_ttl_s)
         self._tables = Tables(result_cache_limit)
+        self._nodes = Nodes()
         self._open = False
-        self._incarnation = 0
 
     def __repr__(self) -> str:
         tables = self._tables
@@ -96,10 +98,58 @@ class MemoryStore:
             raise StoreClosed("memory")
         return self._clock.now()
 
-    async def join(self, node: str) -> int:
-        self._now()
-        self._incarnation += 1
-        return self._incarnation
+    # --- nodes -----------------------------------------------------------------------------
+
+    async def join(self, node: str, *, beat_s: float | None = None, restarted: bool = False) -> int:
+        now_us = microseconds(self._now())
+        incarnation = self._nodes.join(node, beat_s, now_us)
+        if restarted:
+            oldest_kept = first_lease(incarnation)
+            self._put_back(lambda held: held.node == node and held.lease < oldest_kept, now_us)
+        return incarnation
+
+    async def leave(self, node: str, incarnation: int) -> int:
+        now_us = microseconds(self._now())
+        if not self._nodes.leave(node, incarnation):
+            return 0
+        return self._put_back(lambda held: held.node == node, now_us)
+
+    async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
+        now_us = microseconds(self._now())
+        return [self._nodes.beat(beat, now_us) for beat in beats]
+
+    async def reconcile(self, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
+        now_us = microseconds(self._now())
+        kept = {
+            entry.lease
+            for entry in self._tables.running.values()
+            if entry.node == node and incarnation_of(entry.lease) == incarnation
+        }
+        orphans = kept.difference(held)
+        returned = self._put_back(lambda entry: entry.lease in orphans, now_us)
+        return Reconciled(void=frozenset(held) - kept, returned=returned)
+
+    def _put_back(self, which: Callable[[Entry], bool], now_us: int) -> int:
+        found = [entry for entry in self._tables.running.values() if which(entry)]
+        for entry in found:
+            self._tables.back(entry, now_us)
+        return len(found)
+
+    async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
+        now_us = microseconds(self._now())
+        running, gone = self._tables.running.values(), self._nodes.is_gone
+        lost = (entry for entry in running if gone(entry.node, entry.lease, now_us))
+        rescued = [
+            entry.hand_over(node, lease)
+            for lease, entry in enumerate(islice(lost, limit), first_lease)
+        ]
+        self._nodes.forget_dead({entry.node for entry in running}, now_us)
+        return rescued
+
+    async def nodes(self) -> list[NodeView]:
+        return self._nodes.views(microseconds(self._now()))
+
+    # --- tasks -----------------------------------------------------------------------------
 
     async def add(self, rows: Sequence[TaskRow]) -> list[AddOutcome]:
         now = self._now()
@@ -108,7 +158,11 @@ class MemoryStore:
         return [add(row, now, now_us) for row in rows]
 
     async def exchange(
-        self, settlements: Sequence[Settlement], claims: Claims | None = None
+        self,
+        settlements: Sequence[Settlement],
+        claims: Claims | None = None,
+        *,
+        survey: bool = False,
     ) -> Exchanged:
         now = self._now()
         now_us = microseconds(now)
@@ -119,23 +173,25 @@ class MemoryStore:
         tables.promote(now_us)
         claimed: list[ClaimedTask] = []
         more: list[str] = []
-        if claims is not None:
-            for claim in claims.queues:
-                queue = tables.queues.get(claim.queue_name)
-                if queue is None or queue.paused or not claim.limit:
-                    continue
-                taken = tables.claim(
-                    queue, claim.limit, claims, claims.first_lease + len(claimed), now
-                )
-                claimed += taken
-                if len(taken) == claim.limit:
-                    more.append(claim.queue_name)
-        due = tables.delayed.first()
+        for claim in () if claims is None else claims.queues:
+            assert claims is not None
+            taken = tables.claim(claim, claims, claims.first_lease + len(claimed), now)
+            claimed += taken
+            if len(taken) < claim.limit:
+                survey = True
+            elif claim.limit:
+                more.append(claim.queue_name)
         return Exchanged(
             claimed=claimed,
             refused=refused,
             more=frozenset(more),
-            queues=tuple(tables.busy),
+            survey=self._survey(now_us) if survey else None,
+        )
+
+    def _survey(self, now_us: int) -> Survey:
+        due = self._tables.delayed.first()
+        return Survey(
+            queues=tuple(self._tables.busy),
             next_due_s=None if due is None else max(0.0, (due_at_us(due) - now_us) / 1e6),
         )
 
@@ -220,18 +276,6 @@ class MemoryStore:
         queue.paused = False
         self._tables.drop_if_idle(queue)
         return Edited(count=1, queue_name=name)
-
-    async def hand_back(self, node: str, before: int) -> int:
-        now_us = microseconds(self._now())
-        oldest_kept = first_lease(before)
-        old = [
-            entry
-            for entry in self._tables.running.values()
-            if entry.node == node and entry.lease < oldest_kept
-        ]
-        for entry in old:
-            self._tables.back(entry, now_us)
-        return len(old)
 
     async def find(self, query: Query) -> list[TaskView]:
         self._now()

@@ -90,6 +90,20 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A node that has joined. `silent_s`: the age of its last heartbeat, by the store's clock.
+
+    `alive` is the store's judgement; a node without a `beat_s` is never judged dead.
+    """
+
+    node: str
+    incarnation: int
+    beat_s: float | None
+    silent_s: float
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
     """How a task stands, for whoever looks.
 

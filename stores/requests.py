@@ -97,6 +97,17 @@ class Claims:
     queues: Sequence[Claim]
 
 
+# --- heartbeat -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """`node` lives, under this incarnation."""
+
+    node: str
+    incarnation: int
+
+
 # --- edit ------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from oncue.stores import (
     Exchanged,
     Settlement,
     Store,
+    Survey,
     TaskData,
     TaskRow,
     TaskView,
@@ -64,8 +65,16 @@ class Claimer:
         self._next_lease = first_lease(incarnation)
 
     @classmethod
-    async def join(cls, store: Store, node: str = "node-a") -> "Claimer":
-        return cls(store, node, await store.join(node))
+    async def join(
+        cls,
+        store: Store,
+        node: str = "node-a",
+        *,
+        beat_s: float | None = None,
+        restarted: bool = False,
+    ) -> "Claimer":
+        incarnation = await store.join(node, beat_s=beat_s, restarted=restarted)
+        return cls(store, node, incarnation)
 
     async def exchange(
         self,
@@ -87,6 +96,12 @@ class Claimer:
         self._next_lease += len(exchanged.claimed)
         return exchanged
 
+    async def survey(self) -> Survey:
+        """Where there is work."""
+        survey = (await self.store.exchange([], survey=True)).survey
+        assert survey is not None
+        return survey
+
     async def claim(
         self,
         *queues: str,
@@ -98,6 +113,12 @@ class Claimer:
             queues=queues or ("default",), limit=limit, task_types=task_types
         )
         return exchanged.claimed
+
+    async def rescue(self, limit: int = 100) -> list[ClaimedTask]:
+        """Take over what nobody holds any more."""
+        rescued = await self.store.rescue(self.node, self._next_lease, limit)
+        self._next_lease += len(rescued)
+        return rescued
 
     async def settle(self, *settlements: Settlement) -> list[Settlement]:
         """What was refused."""

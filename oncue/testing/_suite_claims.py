@@ -124,18 +124,16 @@ class ClaimTests(SuiteBase):
         self, store: Store, claimer: Claimer, store_clock: TurnedClock
     ) -> None:
         await store.add([make_row(delay=10), make_row(delay=30, priority=20)])
-        exchanged = await claimer.exchange()
-        assert exchanged.claimed == []
-        assert exchanged.next_due_s == pytest.approx(10, abs=0.5)
+        assert await claimer.claim() == []
+        assert (await claimer.survey()).next_due_s == pytest.approx(10, abs=0.5)
         await self.pass_time(store_clock, 9)
         assert await claimer.claim() == []
         await self.pass_time(store_clock, 2)
-        exchanged = await claimer.exchange()
-        assert len(exchanged.claimed) == 1
-        assert exchanged.next_due_s == pytest.approx(19, abs=0.5)
+        assert len(await claimer.claim()) == 1
+        assert (await claimer.survey()).next_due_s == pytest.approx(19, abs=0.5)
         await self.pass_time(store_clock, 20)
-        exchanged = await claimer.exchange()
-        assert (len(exchanged.claimed), exchanged.next_due_s) == (1, None)
+        assert len(await claimer.claim()) == 1
+        assert (await claimer.survey()).next_due_s is None
 
     async def test_a_task_is_due_at_the_later_of_delay_and_scheduled_at(
         self, store: Store, claimer: Claimer, store_clock: TurnedClock
@@ -202,9 +200,21 @@ class ClaimTests(SuiteBase):
         assert [task.row.queue_name for task in exchanged.claimed] == ["a", "a", "b", "b", "c"]
         assert "a" in exchanged.more
         assert exchanged.more.isdisjoint({"c", "none"})
-        assert sorted(exchanged.queues) == ["a", "b", "c"]
+        assert exchanged.survey is not None  # "c" came back short
+        assert sorted(exchanged.survey.queues) == ["a", "b", "c"]
         exchanged = await claimer.exchange(queues=["a"], limit=0)
         assert (exchanged.claimed, exchanged.more) == ([], frozenset())
+
+    async def test_the_queues_are_told_when_asked_for_and_when_a_claim_comes_back_short(
+        self, store: Store, claimer: Claimer
+    ) -> None:
+        await store.add([make_row(queue_name=name) for name in "aab"])
+        exchanged = await claimer.exchange(queues=["a"], limit=2)
+        assert len(exchanged.claimed) == 2
+        assert sorted((await claimer.survey()).queues) == ["a", "b"]
+        exchanged = await claimer.exchange(queues=["b"], limit=2)
+        assert exchanged.survey is not None
+        assert sorted(exchanged.survey.queues) == ["a", "b"]
 
     async def test_a_negative_limit_is_refused_before_anything_changes(
         self, store: Store, claimer: Claimer

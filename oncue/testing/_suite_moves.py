@@ -16,6 +16,7 @@ from oncue.stores import (
     RequeueDeadLetters,
     ResumeTask,
     Store,
+    Survey,
     TaskStatus,
 )
 
@@ -65,7 +66,8 @@ class MoveTests(SuiteBase):
         [task] = await claimer.claim()
         exchanged = await claimer.exchange(retry(task, delay_s=10))
         assert exchanged.claimed == []
-        assert exchanged.next_due_s == pytest.approx(10, abs=0.5)
+        assert exchanged.survey is not None
+        assert exchanged.survey.next_due_s == pytest.approx(10, abs=0.5)
         view = await view_of(store, task.row.task_id)
         assert (view.status, view.retry_count, view.error) == (TaskStatus.RETRYING, 1, "boom")
         assert view.holder is None
@@ -135,7 +137,7 @@ class MoveTests(SuiteBase):
             case "cancelled":
                 await store.edit([CancelTask(task_id=stale.row.task_id)])
             case "handed":
-                await store.hand_back("node-a", claimer.incarnation + 1)
+                await store.reconcile("node-a", claimer.incarnation, ())
                 await claimer.claim()
             case _:
                 await claimer.settle(dead(stale))
@@ -170,7 +172,7 @@ class MoveTests(SuiteBase):
         assert await store.edit([*cancels, CancelTask(task_id=uuid4())]) == [NOT_APPLIED] * 4
         await self.pass_time(store_clock, 10)
         exchanged = await claimer.exchange()
-        assert (exchanged.claimed, exchanged.queues) == ([], ())
+        assert (exchanged.claimed, exchanged.survey) == ([], Survey(queues=(), next_due_s=None))
         view = await view_of(store, delayed.task_id)
         assert (view.status, view.started_at) == (TaskStatus.CANCELLED, None)
 
@@ -197,8 +199,7 @@ class MoveTests(SuiteBase):
         assert await store.edit(pauses) == [NOT_APPLIED] * 2
         assert (await view_of(store, first.task_id)).status is TaskStatus.PAUSED
         await self.pass_time(store_clock, 10)
-        exchanged = await claimer.exchange(limit=0)
-        assert exchanged.next_due_s is None
+        assert (await claimer.survey()).next_due_s is None
         counts = await store.count("default")
         assert (counts.held, counts.pending, counts.delayed) == (2, 1, 0)
         assert await store.edit(resumes) == [Edited(count=1, queue_name="default")] * 2
@@ -238,27 +239,3 @@ class MoveTests(SuiteBase):
         assert ids(await claimer.claim()) == dead_ids[:3]
         outcomes = await store.edit([RequeueDeadLetters(queue_name=None, limit=100)] * 2)
         assert [outcome.count for outcome in outcomes] == [3, 0]
-
-    # --- owners ----------------------------------------------------------------------------
-
-    async def test_an_incarnation_is_greater_than_all_before(self, store: Store) -> None:
-        numbers = [await store.join(node) for node in ("a", "b", "a", "a")]
-        assert numbers == sorted(set(numbers))
-        assert numbers[0] > 0
-
-    async def test_a_new_incarnation_takes_back_what_older_ones_of_its_node_hold(
-        self, store: Store
-    ) -> None:
-        old = await Claimer.join(store)
-        other = await Claimer.join(store, "node-b")
-        await store.add([make_row() for _ in range(4)])
-        lost = await old.claim(limit=2)
-        await other.claim(limit=1)
-        new = await Claimer.join(store)
-        [kept] = await new.claim()
-        assert await store.hand_back("node-a", new.incarnation) == 2
-        assert await store.hand_back("node-a", new.incarnation) == 0
-        again = await new.claim()
-        assert ids(again) == ids(lost)
-        assert [task.retry_count for task in again] == [0, 0]
-        assert await new.settle(done(kept)) == []

@@ -45,11 +45,12 @@ from ._suite_base import (
 from ._suite_claims import ClaimTests
 from ._suite_look import LookTests
 from ._suite_moves import MoveTests
+from ._suite_nodes import NodeTests
 
 __all__ = ["DEAD_LETTER_TTL_S", "RESULT_TTL_S", "StoreSuite", "TurnedClock"]
 
 
-class StoreSuite(ClaimTests, MoveTests, LookTests):
+class StoreSuite(ClaimTests, MoveTests, NodeTests, LookTests):
     """All of the contract: its parts, the table of transitions, and a store's own life."""
 
     # --- the table of transitions ----------------------------------------------------------
@@ -111,7 +112,11 @@ class StoreSuite(ClaimTests, MoveTests, LookTests):
             store.add([make_row()]),
             store.exchange([]),
             store.edit([]),
-            store.hand_back("a", 1),
+            store.leave("a", 1),
+            store.heartbeat([]),
+            store.reconcile("a", 1, ()),
+            store.rescue("a", 1, 1),
+            store.nodes(),
             store.find(ByIds(task_ids=[])),
             store.count(),
             store.queues(),

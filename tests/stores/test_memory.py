@@ -45,7 +45,8 @@ async def test_one_call_moves_a_bounded_number_of_delayed_tasks_and_asks_to_be_c
     for _ in range(3):
         exchanged = await claimer.exchange()
         taken += [task.row.task_id for task in exchanged.claimed]
-        told.append(exchanged.next_due_s)
+        assert exchanged.survey is not None
+        told.append(exchanged.survey.next_due_s)
     assert taken == [row.task_id for row in rows]
     assert told == [0.0, 0.0, None]
 

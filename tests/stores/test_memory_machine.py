@@ -17,6 +17,7 @@ from oncue.stores import (
     Added,
     AlreadyKnown,
     Back,
+    Beat,
     ByIds,
     Cancelled,
     CancelTask,
@@ -28,8 +29,10 @@ from oncue.stores import (
     MemoryStore,
     PauseQueue,
     PauseTask,
+    Pulse,
     PurgeDeadLetters,
     PurgeWaiting,
+    Reconciled,
     RequeueDead,
     ResumeQueue,
     ResumeTask,
@@ -38,6 +41,7 @@ from oncue.stores import (
     TaskRow,
     UniqueTaken,
     first_lease,
+    incarnation_of,
 )
 from oncue.testing._store_kit import TurnedClock, make_row
 
@@ -46,7 +50,9 @@ T = TypeVar("T")
 QUEUES = ("a", "b")
 TYPES = ("x", "y", "z")
 queues = st.sampled_from(QUEUES)
+nodes = st.sampled_from(["n1", "n2"])
 picks = st.integers(0, 1000)
+BEAT_S = 2.0
 
 
 def do(call: Coroutine[Any, Any, T]) -> T:
@@ -70,6 +76,7 @@ class Told:
     place: str = "waiting"  # paused, running, done, cancelled, dead
     lease: int = 0
     node: str = ""
+    lost: bool = False
 
 
 class MemoryMachine(RuleBasedStateMachine):
@@ -87,13 +94,15 @@ class MemoryMachine(RuleBasedStateMachine):
         self.incarnation: dict[str, int] = {}
         self.next_lease: dict[str, int] = {}
         self.stale: list[tuple[UUID, int]] = []
+        self.beat_at: dict[str, datetime] = {}
         for node in ("n1", "n2"):
             self.restart(node)
 
-    def restart(self, node: str) -> None:
-        incarnation = do(self.store.join(node))
+    def restart(self, node: str, restarted: bool = True) -> None:
+        incarnation = do(self.store.join(node, beat_s=BEAT_S, restarted=restarted))
         assert incarnation > max(self.incarnation.values(), default=0)
         self.incarnation[node] = incarnation
+        self.beat_at[node] = self.clock.now()
         self.next_lease[node] = first_lease(incarnation)
 
     def select(self, *places: str) -> list[Told]:
@@ -159,7 +168,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.clock.turn(seconds)
 
     @rule(
-        node=st.sampled_from(["n1", "n2"]),
+        node=nodes,
         limits=st.lists(st.tuples(queues, st.integers(0, 4)), max_size=3),
         types=st.sampled_from([None, frozenset("x"), frozenset("yz"), frozenset("xyz")]),
         outcomes=st.lists(st.tuples(picks, st.integers(0, 5)), max_size=4),
@@ -201,7 +210,12 @@ class MemoryMachine(RuleBasedStateMachine):
             assert (task.lease, task.retry_count) == (told.lease, told.retry_count)
         delayed = [told.run_at for told in self.select("waiting") if told.run_at > now]
         seconds = (min(delayed) - now).total_seconds() if delayed else None
-        assert exchanged.next_due_s == seconds
+        surveyed = do(self.store.exchange([], survey=True)).survey
+        assert surveyed is not None
+        assert surveyed.next_due_s == seconds
+        assert set(surveyed.queues) == {
+            told.row.queue_name for told in self.select("waiting", "paused", "running")
+        }
 
     def settle(
         self, outcomes: list[tuple[int, int]], now: datetime
@@ -251,7 +265,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     def lose(self, told: Told) -> None:
         self.stale.append((told.row.task_id, told.lease))
-        told.place, told.lease = "waiting", 0
+        told.place, told.lease, told.lost = "waiting", 0, False
 
     def ready(self, queue: str, types: frozenset[str] | None, now: datetime) -> list[Told]:
         found = [
@@ -308,13 +322,60 @@ class MemoryMachine(RuleBasedStateMachine):
         assert edited.count == (pause != (queue in self.paused))
         (self.paused.add if pause else self.paused.discard)(queue)
 
-    @rule(node=st.sampled_from(["n1", "n2"]))
+    @rule(node=nodes)
     def crash_of_a_pool(self, node: str) -> None:
-        self.restart(node)
         held = [told for told in self.select("running") if told.node == node]
-        assert do(self.store.hand_back(node, self.incarnation[node])) == len(held)
+        self.restart(node)
         for told in held:
             self.lose(told)
+
+    @rule(node=nodes)
+    def crash_of_a_node(self, node: str) -> None:
+        for told in self.select("running"):
+            if told.node == node:
+                told.lost = True
+        self.restart(node, restarted=False)
+
+    @rule(node=nodes)
+    def beat(self, node: str) -> None:
+        [pulse] = do(self.store.heartbeat([Beat(node=node, incarnation=self.incarnation[node])]))
+        assert pulse is (Pulse.ALIVE if self.is_alive(node) else Pulse.LOST)
+        if pulse is Pulse.ALIVE:
+            self.beat_at[node] = self.clock.now()
+
+    @rule(node=nodes, limit=st.integers(0, 3))
+    def rescue(self, node: str, limit: int) -> None:
+        lost = [
+            told for told in self.select("running") if told.lost or not self.is_alive(told.node)
+        ]
+        rescued = do(self.store.rescue(node, self.next_lease[node], limit))
+        assert len(rescued) == min(limit, len(lost))
+        for task in rescued:
+            told = self.told[task.row.task_id]
+            assert told in lost
+            self.stale.append((told.row.task_id, told.lease))
+            told.node, told.lease, told.lost = node, task.lease, False
+            assert told.lease not in self.leases
+            self.leases.add(told.lease)
+            self.next_lease[node] += 1
+
+    @rule(node=nodes, forgotten=picks)
+    def reconcile(self, node: str, forgotten: int) -> None:
+        incarnation = self.incarnation[node]
+        mine = [
+            told
+            for told in self.select("running")
+            if told.node == node and incarnation_of(told.lease) == incarnation
+        ]
+        orphans = [told for number, told in enumerate(mine) if forgotten >> number & 1]
+        held = {told.lease for told in mine if told not in orphans} | {0}
+        answer = do(self.store.reconcile(node, incarnation, held))
+        assert answer == Reconciled(void=frozenset({0}), returned=len(orphans))
+        for told in orphans:
+            self.lose(told)
+
+    def is_alive(self, node: str) -> bool:
+        return self.clock.now() - self.beat_at[node] < timedelta(seconds=4 * BEAT_S)
 
     @rule(queue=queues, dead=st.booleans())
     def purge(self, queue: str, dead: bool) -> None:
