@@ -20,4 +20,5 @@ from .handlers import PayloadError as PayloadError
 from .handlers import TaskHandler as TaskHandler
 from .handlers import task_handler as task_handler
 from .jobs import Job as Job
+from .roster import Roster as Roster
 from .tally import Tally as Tally

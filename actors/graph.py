@@ -30,6 +30,7 @@ from .handlers import Handlers
 from .pool import Pool
 from .puller import Puller
 from .queue import QueueActor
+from .roster import Roster
 from .store import StoreActor
 from .tally import Tally
 from .waiters import Waiters
@@ -48,6 +49,7 @@ class Parts:
     entrance: Entrance
     listeners: Listeners
     admission: Admission
+    roster: Roster
     tally: Tally
     clock: Clock
     entropy: Entropy
@@ -143,6 +145,7 @@ def _pool(parts: Parts) -> Pool:
         tracing=parts.tracing,
         entropy=parts.entropy,
         poll_interval_s=parts.poll_interval_s,
+        roster=parts.roster,
     )
 
 
@@ -154,6 +157,7 @@ def _puller(parts: Parts) -> Puller:
         waiters="./waiters",
         policy=parts.policy,
         entropy=parts.entropy,
+        roster=parts.roster,
     )
 
 

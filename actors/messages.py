@@ -3,7 +3,7 @@
 Asks point one way (door to queue to store; pool to store); whatever goes back up is a tell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,14 +12,18 @@ from uuid import UUID
 from ..runtime import ActorDied, ActorStopped, AskTimeout, MailboxFull, Ref, Request
 from ..stores import (
     AddOutcome,
+    Beat,
     Change,
     ClaimedTask,
     Claims,
     Counts,
     Edited,
     Exchanged,
+    NodeView,
+    Pulse,
     Purge,
     Query,
+    Reconciled,
     Settlement,
     StoreUnavailable,
     TaskRow,
@@ -52,6 +56,7 @@ class Exchange(Request[Exchanged]):
 
     settlements: Sequence[Settlement]
     claims: Claims | None
+    survey: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +94,66 @@ class Remove(Request[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(Request[int]):
-    """A new incarnation of `node`, which first hands back what its older ones held."""
+    """A new incarnation of `node`; see `Store.join`."""
 
     node: str
+    beat_s: float | None
+    restarted: bool
 
 
-StoreMessage = Add | Exchange | Edit | Find | Count | ListQueues | Remove | Join
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Request[int]):
+    """This incarnation of `node` stops: put back what it holds."""
+
+    node: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Request[Sequence[Pulse]]):
+    """These nodes live; one answer each, in order."""
+
+    beats: Sequence[Beat]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconcile(Request[Reconciled]):
+    """Compare the leases that this incarnation of `node` has with those that it knows of."""
+
+    node: str
+    incarnation: int
+    held: Collection[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue(Request[list[ClaimedTask]]):
+    """Up to `limit` tasks whose holder is gone, for `node`."""
+
+    node: str
+    first_lease: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListNodes(Request[Sequence[NodeView]]):
+    """The nodes of the store."""
+
+
+StoreMessage = (
+    Add
+    | Exchange
+    | Edit
+    | Find
+    | Count
+    | ListQueues
+    | Remove
+    | Join
+    | Leave
+    | Heartbeat
+    | Reconcile
+    | Rescue
+    | ListNodes
+)
 
 # -- to a queue -----------------------------------------------------------------------------
 
@@ -192,6 +251,11 @@ class LookAround:
     """Time to ask the store what is ready: an alarm, or the poll."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtLeases:
+    """Time to compare leases with the store, and to look for tasks whose holder is gone."""
+
+
 PoolMessage = (
     Ready
     | Finished
@@ -202,7 +266,16 @@ PoolMessage = (
     | Opened
     | GraceOver
     | LookAround
+    | LookAtLeases
 )
+
+# -- to the membership ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendBeats:
+    """Time for a heartbeat."""
+
 
 # -- to the waiters -------------------------------------------------------------------------
 
@@ -284,7 +357,12 @@ class GiveBack:
     lease: int
 
 
-PullerMessage = Pull | SettlePulled | GiveBack
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtPulled:
+    """Time to compare the leases of what is in somebody's hands with the store's."""
+
+
+PullerMessage = Pull | SettlePulled | GiveBack | LookAtPulled
 
 # -- to the events ----------------------------------------------------------------------------
 

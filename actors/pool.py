@@ -5,11 +5,14 @@ may have something ready. A settlement never waits for a claim. Hints (`Wake`) s
 look; a hint may be lost, so it also looks by itself: when the next delayed task is due, and
 every `poll_interval_s`.
 
-It starts by taking a new incarnation from the store, which hands back whatever an earlier
-one held: a pool that died between claim and start loses nothing.
+It claims under an incarnation of its own (`Claimer`): a pool that died between claim and
+start loses nothing. After trouble with the store, and every `LOOK_AT_LEASES_S`, it compares
+its leases with the store's; then it also takes over tasks whose holder is gone, which counts
+as an attempt, so that a task that kills processes comes to an end.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from ..runtime import Actor, ActorStopped, Entropy, Envelope, MailboxFull, Ref
@@ -21,11 +24,10 @@ from ..stores import (
     Done,
     Exchanged,
     Settlement,
-    StoreUnavailable,
-    first_lease,
 )
 from .attempt import Attempt
 from .backoff import RetryPolicy
+from .claimer import Claimer
 from .decide import decide
 from .events import Listeners
 from .handlers import Handlers
@@ -39,6 +41,7 @@ from .job_events import (
 )
 from .messages import (
     STORE_TIMEOUT_S,
+    STORE_TROUBLE,
     CancelAttempt,
     Drain,
     Ended,
@@ -46,8 +49,8 @@ from .messages import (
     Exchange,
     Finished,
     GraceOver,
-    Join,
     LookAround,
+    LookAtLeases,
     LookAtWorkers,
     Opened,
     PoolMessage,
@@ -60,14 +63,19 @@ from .messages import (
     hint,
 )
 from .outcome import Outcome, Raised, Stop, Stopped
+from .roster import Roster
 from .slots import Slots
 from .tally import Tally
 from .tracing import log_ended
 
 RECALL_S = 0.02
 """How often it looks whether somebody waits behind a slow attempt."""
-RECONNECT_S = 1.0
-"""How long to wait before a settlement that the store could not take is offered again."""
+RECONNECT_S = 0.5
+"""How long to wait before the store is asked again that could not answer."""
+LOOK_AT_LEASES_S = 5.0
+"""How often leases are compared at least; more often where heartbeats are."""
+RESCUE_MAX = 100
+"""How many tasks one transaction takes over."""
 
 
 class Pool(Actor[PoolMessage]):
@@ -88,8 +96,10 @@ class Pool(Actor[PoolMessage]):
         tracing: bool,
         entropy: Entropy,
         poll_interval_s: float,
+        roster: Roster,
     ) -> None:
         self._node = node
+        self._roster = roster
         self._paths = store, waiters, events
         self._listeners = listeners
         self._handlers = handlers
@@ -104,7 +114,7 @@ class Pool(Actor[PoolMessage]):
         self._known: frozenset[str] = frozenset()
         self._hints: dict[str, None] = {}  # queues that may have something ready, next first
         self._looking = True
-        self._next_lease = 0
+        self._doubtful = False  # whether the store may count leases as ours that we know not of
         self._watching = False
         self._drain: Envelope | None = None
 
@@ -114,20 +124,28 @@ class Pool(Actor[PoolMessage]):
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
         self._events: Ref[EventMessage] = self.context.lookup(events)
-        incarnation = await self._store.ask(Join(node=self._node), timeout_s=STORE_TIMEOUT_S)
-        self._next_lease = first_lease(incarnation)
+        self._claimer = Claimer(self._node, self._store, self._roster, self._now)
         self.context.timers.every("poll", self._poll_interval_s, LookAround())
+        leases_s = min(LOOK_AT_LEASES_S, self._roster.beat_s or LOOK_AT_LEASES_S)
+        self.context.timers.every("leases", leases_s, LookAtLeases())
+        self.context.timers.after("first look", 0, LookAtLeases())
 
     async def on_stop(self, reason: Exception | None) -> None:
-        # Their leases are for the next incarnation to hand back.
         self._slots.drain()
         for attempt in self._slots.in_hand():
             attempt.stop(Stop.DRAINED)
+        if reason is None:
+            with suppress(*STORE_TROUBLE):
+                await self._claimer.leave()
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         for envelope in batch:
             self._take(envelope)
-        await self._exchange()
+        try:
+            await self._meet_store()
+        except STORE_TROUBLE:
+            self._doubtful = True
+            self.context.timers.after("reconnect", RECONNECT_S, LookAround())
         self._tally.busy, self._tally.idle = self._slots.busy, self._slots.free
         if self._drain is not None and not self._slots.busy and not self._settled:
             self._drain.reply()
@@ -143,6 +161,8 @@ class Pool(Actor[PoolMessage]):
                     self._looking = True
                 else:
                     self._hint(name)
+            case LookAtLeases():
+                self._doubtful = True
             case Ready(worker=worker, life=life):
                 self._on_ready(worker, life)
             case LookAtWorkers():
@@ -209,7 +229,25 @@ class Pool(Actor[PoolMessage]):
         self._settle_or_return(self._slots.drain())
         self.context.timers.after("grace", grace_s, GraceOver())
 
-    # -- the exchange -------------------------------------------------------------------
+    # -- the store ----------------------------------------------------------------------
+
+    async def _meet_store(self) -> None:
+        """Raises one of `STORE_TROUBLE`; what was to be settled is then offered again."""
+        if not self._claimer.has_joined:
+            await self._claimer.join()
+        if self._doubtful:
+            await self._compare_leases()
+        await self._exchange()
+
+    async def _compare_leases(self) -> None:
+        with_us = (*self._slots.in_hand(), *self._slots.waiting, *self._settled)
+        by_lease = {attempt.claimed.lease: attempt for attempt in with_us}
+        for lease in await self._claimer.reconcile(by_lease):
+            by_lease[lease].stop(Stop.CANCELLED)
+        rescued = await self._claimer.rescue(RESCUE_MAX)
+        for task in rescued:
+            self._end(Attempt(task), Raised(error="node lost"))
+        self._doubtful = len(rescued) == RESCUE_MAX
 
     async def _exchange(self) -> None:
         """Until nothing is left to settle, and either no worker is free or no queue is ready."""
@@ -219,18 +257,17 @@ class Pool(Actor[PoolMessage]):
             if claims is None and not self._settled and not self._looking:
                 return
             settled, self._settled = self._settled, []
+            request = Exchange(
+                settlements=[a.settlement for a in settled if a.settlement is not None],
+                claims=claims,
+                survey=self._looking,
+            )
             self._looking = False
-            settlements = [a.settlement for a in settled if a.settlement is not None]
-            request = Exchange(settlements=settlements, claims=claims)
-            if claims is not None:
-                # Before the answer, which may be lost: no lease is ever offered twice.
-                self._next_lease += sum(claim.limit for claim in claims.queues)
             try:
                 answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
-            except StoreUnavailable:
+            except STORE_TROUBLE:
                 self._settled = settled + self._settled
-                self.context.timers.after("reconnect", RECONNECT_S, LookAround())
-                return
+                raise
             self._record(settled, answer.refused)
             self._slots.take_in(answer.claimed)
             self._deal()
@@ -253,7 +290,10 @@ class Pool(Actor[PoolMessage]):
             del self._hints[name]
             self._hints[name] = None
         return Claims(
-            node=self._node, first_lease=self._next_lease, task_types=task_types, queues=queues
+            node=self._node,
+            first_lease=self._claimer.offer(room),
+            task_types=task_types,
+            queues=queues,
         )
 
     def _record(self, settled: Sequence[Attempt], refused: Sequence[Settlement]) -> None:
@@ -309,11 +349,12 @@ class Pool(Actor[PoolMessage]):
         for claim in claims.queues if claims is not None else ():
             if claim.queue_name not in answer.more:
                 self._hints.pop(claim.queue_name, None)
-        known = frozenset(answer.queues)
-        for name in known - self._known:
-            self._hint(name)
-        self._known = known
-        self._set_alarm(answer.next_due_s)
+        if answer.survey is not None:
+            known = frozenset(answer.survey.queues)
+            for name in known - self._known:
+                self._hint(name)
+            self._known = known
+            self._set_alarm(answer.survey.next_due_s)
 
     def _hint(self, name: str) -> None:
         if self._only is None or name in self._only:

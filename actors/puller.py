@@ -5,20 +5,23 @@ hands. What is not settled within the task's `timeout` is put back, and so is ev
 when this actor stops; a settlement that comes later is refused.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from ..runtime import Actor, Entropy, Ref
-from ..stores import Back, Claim, ClaimedTask, Claims, Settlement, first_lease
+from ..stores import Back, Claim, ClaimedTask, Claims, Settlement
 from .backoff import RetryPolicy
+from .claimer import Claimer
 from .decide import decide
 from .messages import (
     STORE_TIMEOUT_S,
+    STORE_TROUBLE,
     Ended,
     Exchange,
     GiveBack,
-    Join,
     ListQueues,
+    LookAtPulled,
     PoolMessage,
     Pull,
     PullerMessage,
@@ -28,6 +31,9 @@ from .messages import (
     Wake,
     hint,
 )
+from .roster import Roster
+
+LOOK_AT_LEASES_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,10 @@ class Puller(Actor[PullerMessage]):
         waiters: str,
         policy: RetryPolicy,
         entropy: Entropy,
+        roster: Roster,
     ) -> None:
         self._node = node
+        self._roster = roster
         self._paths = store, pool, waiters
         self._policy = policy
         self._random = entropy.random
@@ -62,12 +70,13 @@ class Puller(Actor[PullerMessage]):
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
         self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
-        incarnation = await self._store.ask(Join(node=self._node), timeout_s=STORE_TIMEOUT_S)
-        self._next_lease = first_lease(incarnation)
+        self._claimer = Claimer(self._node, self._store, self._roster, self.context.now)
+        self.context.timers.every("leases", LOOK_AT_LEASES_S, LookAtPulled())
 
     async def on_stop(self, reason: Exception | None) -> None:
-        if self._pulled and reason is None:
-            await self._exchange([_back(pulled.task) for pulled in self._pulled.values()])
+        if reason is None:
+            with suppress(*STORE_TROUBLE):
+                await self._claimer.leave()
 
     async def receive(self, message: PullerMessage) -> object:
         match message:
@@ -81,15 +90,28 @@ class Puller(Actor[PullerMessage]):
                     del self._pulled[task_id]
                     await self._exchange([_back(pulled.task)])
                 return None
+            case LookAtPulled():
+                await self._compare_leases()
+                return None
+
+    async def _compare_leases(self) -> None:
+        """An answer that was lost left a task with us that we know nothing of."""
+        if self._claimer.has_joined:
+            leases = {pulled.task.lease: task_id for task_id, pulled in self._pulled.items()}
+            with suppress(*STORE_TROUBLE):
+                for lease in await self._claimer.reconcile(leases):
+                    del self._pulled[leases[lease]]
 
     async def _pull(self, queue_name: str | None) -> ClaimedTask | None:
+        if not self._claimer.has_joined:
+            await self._claimer.join()
         names = [queue_name]
         if queue_name is None:
             names = list(await self._store.ask(ListQueues(), timeout_s=STORE_TIMEOUT_S))
         for name in names:
             claims = Claims(
                 node=self._node,
-                first_lease=self._next_lease,
+                first_lease=self._claimer.offer(1),
                 task_types=None,
                 queues=[Claim(queue_name=name or "", limit=1)],
             )
@@ -97,7 +119,6 @@ class Puller(Actor[PullerMessage]):
                 Exchange(settlements=[], claims=claims), timeout_s=STORE_TIMEOUT_S
             )
             for task in answer.claimed:
-                self._next_lease += 1
                 self._hold(task)
                 return task
         return None

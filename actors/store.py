@@ -15,9 +15,14 @@ from .messages import (
     Edit,
     Exchange,
     Find,
+    Heartbeat,
     Join,
+    Leave,
+    ListNodes,
     ListQueues,
+    Reconcile,
     Remove,
+    Rescue,
     StoreMessage,
 )
 
@@ -71,8 +76,8 @@ class StoreActor(Actor[StoreMessage]):
     async def _call(self, message: object) -> object:
         store = self._store
         match message:
-            case Exchange(settlements=settlements, claims=claims):
-                return await store.exchange(settlements, claims)
+            case Exchange(settlements=settlements, claims=claims, survey=survey):
+                return await store.exchange(settlements, claims, survey=survey)
             case Find(query=query):
                 return await store.find(query)
             case Count(queue_name=queue_name):
@@ -81,10 +86,18 @@ class StoreActor(Actor[StoreMessage]):
                 return await store.queues()
             case Remove(what=what):
                 return await store.purge(what)
-            case Join(node=node):
-                incarnation = await store.join(node)
-                await store.hand_back(node, incarnation)
-                return incarnation
+            case Heartbeat(beats=beats):
+                return await store.heartbeat(beats)
+            case Reconcile(node=node, incarnation=incarnation, held=held):
+                return await store.reconcile(node, incarnation, held)
+            case Rescue(node=node, first_lease=first, limit=limit):
+                return await store.rescue(node, first, limit)
+            case Join(node=node, beat_s=beat_s, restarted=restarted):
+                return await store.join(node, beat_s=beat_s, restarted=restarted)
+            case Leave(node=node, incarnation=incarnation):
+                return await store.leave(node, incarnation)
+            case ListNodes():
+                return await store.nodes()
             case _:
                 raise TypeError(f"the store's actor takes no {type(message).__name__}")
 

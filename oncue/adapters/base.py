@@ -12,7 +12,7 @@ from typing import Any, Self
 from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, sleep_forever
 from anyio.abc import TaskStatus
 
-from oncue.actors import EventStream, Handlers, QueueNotRunning, Tally, TaskHandler
+from oncue.actors import EventStream, Handlers, QueueNotRunning, Roster, Tally, TaskHandler
 from oncue.actors.job_events import EVENT_ALL
 from oncue.actors.messages import STORE_TROUBLE, Count, ListenersChanged, hint
 from oncue.adapters.client import QueueClient
@@ -46,6 +46,7 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
         super().__init__(name, clock=clock, entropy=entropy)
         self._handlers = Handlers()
         self._tally = Tally()
+        self._roster = Roster()
 
     # -- running ------------------------------------------------------------------------
 

@@ -108,6 +108,7 @@ class MemoryQueue(QueueBase):
                 entrance=self._entrance,
                 listeners=self._listeners,
                 admission=self._admission,
+                roster=self._roster,
                 tally=self._tally,
                 tracing=settings.tracing,
                 clock=self._clock,

@@ -48,10 +48,14 @@ class HookedStore(MemoryStore):
         return outcomes
 
     async def exchange(
-        self, settlements: Sequence[Settlement], claims: Claims | None = None
+        self,
+        settlements: Sequence[Settlement],
+        claims: Claims | None = None,
+        *,
+        survey: bool = False,
     ) -> Exchanged:
         await self.before("exchange", (settlements, claims))
-        answer = await super().exchange(settlements, claims)
+        answer = await super().exchange(settlements, claims, survey=survey)
         await self.after("exchange", answer)
         return answer
 
@@ -120,6 +124,11 @@ def node_at(system: ActorSystem, end: str) -> Node:
 def kill(system: ActorSystem, end: str) -> None:
     """Kill the actor whose path ends so."""
     system.kill(system.lookup(node_at(system, end).path))
+
+
+def crash(system: ActorSystem, end: str) -> None:
+    """Let the actor whose path ends so crash: no actor takes such a message."""
+    system.lookup(node_at(system, end).path).tell_nowait(object())
 
 
 def claimed(lease: int = 7, retry_count: int = 0, **fields: Any) -> ClaimedTask:

@@ -1,14 +1,16 @@
 """The pool: who runs what, when, and that nothing is lost with it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
 from oncue import TaskData, TaskPriority, TaskStatus
+from oncue.runtime import ActorSystem
 from oncue.stores import Exchanged, encode_task
 from oncue.testing import VirtualClock
-from tests.actors.kit import HookedQueue, hung, kill
+from tests.actors.kit import HookedQueue, crash, hung, kill
 from tests.flow.kit import make_queue, ok, settled, task
 
 
@@ -245,7 +247,10 @@ async def test_slow_ones_in_one_hand_soon_run_side_by_side(clock: VirtualClock) 
         assert noted.begun[-1][1] - before < 0.05
 
 
-async def test_a_pool_that_dies_hands_back_what_ran(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("die", [kill, crash])
+async def test_a_pool_that_dies_hands_back_what_ran(
+    clock: VirtualClock, die: Callable[[ActorSystem, str], None]
+) -> None:
     """It is cancelled, runs again, and that is no attempt."""
     queue = make_queue(clock, max_workers=4)
     noted = Recorder(clock)
@@ -253,7 +258,7 @@ async def test_a_pool_that_dies_hands_back_what_ran(clock: VirtualClock) -> None
     async with hung(queue, clock) as system:
         ids = await queue.enqueue_many([named(n, 3, max_retries=0) for n in range(8)])
         await anyio.sleep(1)
-        kill(system, "work/pool")
+        die(system, "work/pool")
         results = [await queue.wait(task_id, 60) for task_id in ids]
     assert {(result.status, result.retry_count) for result in results} == {
         (TaskStatus.COMPLETED, 0)

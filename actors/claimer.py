@@ -1,0 +1,66 @@
+"""A claimer's standing with the store: its incarnation, and lease numbers that it uses once."""
+
+from collections.abc import Callable, Collection
+
+from ..runtime import Ref
+from ..stores import ClaimedTask, first_lease
+from .messages import STORE_TIMEOUT_S, Join, Leave, Reconcile, Rescue, StoreMessage
+from .roster import Roster
+
+LEAVE_S = 2.0
+"""How long a claimer that stops waits for the store to take back what it held."""
+
+
+class Claimer:
+    """Joins as `node`. Each call but the first two may raise one of `STORE_TROUBLE`."""
+
+    def __init__(
+        self, node: str, store: Ref[StoreMessage], roster: Roster, now: Callable[[], float]
+    ) -> None:
+        self.node = node
+        self._store = store
+        self._roster = roster
+        self._now = now
+        self._incarnation = 0
+        self._next_lease = 0
+
+    @property
+    def has_joined(self) -> bool:
+        """Not before it has, and not once the node was given up."""
+        return self._incarnation == self._roster.incarnation_of(self.node)
+
+    def offer(self, count: int) -> int:
+        """The first of `count` leases. None is offered twice, though an answer be lost."""
+        first = self._next_lease
+        self._next_lease += count
+        return first
+
+    async def join(self) -> None:
+        """Take a new incarnation. What an earlier life in this process held is put back."""
+        sent_at_s = self._now()
+        request = Join(
+            node=self.node,
+            beat_s=self._roster.beat_s,
+            restarted=self._roster.incarnation_of(self.node) is not None,
+        )
+        self._incarnation = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+        self._next_lease = first_lease(self._incarnation)
+        self._roster.note(self.node, self._incarnation)
+        self._roster.heard_at_s = max(self._roster.heard_at_s, sent_at_s)
+
+    async def reconcile(self, held: Collection[int]) -> frozenset[int]:
+        """Put back what it does not know that it holds; which of `held` are void."""
+        request = Reconcile(node=self.node, incarnation=self._incarnation, held=held)
+        return (await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)).void
+
+    async def rescue(self, limit: int) -> list[ClaimedTask]:
+        """Take over tasks whose holder is gone."""
+        request = Rescue(node=self.node, first_lease=self.offer(limit), limit=limit)
+        return await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+
+    async def leave(self) -> None:
+        """Put back what it holds. A node that was given up leaves nothing: see `Store.rescue`."""
+        if self.has_joined:
+            request = Leave(node=self.node, incarnation=self._incarnation)
+            await self._store.ask(request, timeout_s=LEAVE_S)
+            self._roster.drop(self.node)

@@ -1,0 +1,82 @@
+"""The membership: heartbeats for the claimers of this process, and the end of their work when
+the store has given them up.
+
+Losing it stops the work: it crashes, and the supervisor stops the pool and the workers after
+it, handlers included, and starts them anew; they join under new incarnations. A node that is
+cut off cannot be told, so it gives itself up when it has heard nothing for `SILENT_BEATS`
+intervals, one before the store does (`BEATS_MISSED_MAX`).
+"""
+
+from typing import Final
+
+from ..runtime import Actor, Ref
+from ..stores import Pulse
+from .messages import STORE_TROUBLE, Heartbeat, SendBeats, StoreMessage
+from .roster import Roster
+
+SILENT_BEATS: Final = 3
+"""By the process's own monotonic clock."""
+
+
+class NodeLost(Exception):
+    """The store has given this node up, or may have: what ran here runs elsewhere now."""
+
+
+class NodeSuperseded(RuntimeError):
+    """Another process has joined under this node's name. `node` is the name."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"another process works on this store as {node!r}, so this one stops. For several "
+            "at once, set enable_clustering and give each its own cluster_id (or none)"
+        )
+        self.node = node
+
+
+class Membership(Actor[SendBeats]):
+    """Sends a heartbeat every `beat_s` seconds for whoever is on the roster."""
+
+    def __init__(self, *, store: str, roster: Roster, beat_s: float) -> None:
+        self._store_path = store
+        self._roster = roster
+        self._beat_s = beat_s
+
+    async def on_start(self) -> None:
+        self._fail_if_superseded()
+        self._store: Ref[StoreMessage] = self.context.lookup(self._store_path)
+        self.context.timers.every("beat", self._beat_s, SendBeats())
+
+    async def receive(self, message: SendBeats) -> None:
+        beats = self._roster.beats()
+        if not beats:
+            return
+        sent_at_s = self.context.now()
+        self._fail_if_silent()  # before it asks: a stopped clock must not pass for a living node
+        try:
+            pulses = await self._store.ask(Heartbeat(beats=beats), timeout_s=self._beat_s)
+        except STORE_TROUBLE:
+            self._fail_if_silent()
+            return
+        for beat, pulse in zip(beats, pulses, strict=True):
+            if beat.incarnation != self._roster.incarnation_of(beat.node):
+                continue  # it has joined anew while we asked
+            if pulse is Pulse.SUPERSEDED:
+                self._roster.superseded = beat.node
+            elif pulse is Pulse.LOST:
+                self._give_up("the store has given it up")
+        self._fail_if_superseded()
+        self._roster.heard_at_s = max(self._roster.heard_at_s, sent_at_s)
+
+    def _fail_if_silent(self) -> None:
+        silent_s = self.context.now() - self._roster.heard_at_s
+        if silent_s >= SILENT_BEATS * self._beat_s:
+            self._give_up(f"the store has acknowledged nothing for {silent_s:.1f} s")
+
+    def _fail_if_superseded(self) -> None:
+        if self._roster.superseded is not None:
+            self._roster.clear()
+            raise NodeSuperseded(self._roster.superseded)
+
+    def _give_up(self, why: str) -> None:
+        self._roster.clear()
+        raise NodeLost(why)
