@@ -4,8 +4,12 @@ It is to a worker what an envelope is to an actor: the pool hands it over, the w
 in it. Only the pool recalls and stops; only the worker begins and ends.
 """
 
+from collections.abc import Callable
+from math import inf
+
 from anyio import CancelScope
 
+from ..runtime import Alarms
 from ..stores import ClaimedTask, Settlement
 from .outcome import Stop
 
@@ -14,7 +18,7 @@ class Attempt:
     """Waiting, then running, then done; or recalled before it began.
 
     `settlement` is what the worker made of it: None before it is `done`, and when there is
-    nothing to settle. It is an alarm too: when the task's timeout is due, it stops itself.
+    nothing to settle.
     """
 
     __slots__ = (
@@ -45,11 +49,6 @@ class Attempt:
         """Why it was stopped, if it was."""
         return self._stop
 
-    @property
-    def answered(self) -> bool:
-        """For the alarms: its timeout matters no more."""
-        return self.done
-
     def begin(self, now: float, scope: CancelScope) -> None:
         """The worker runs it, in `scope`, from `now` (event loop seconds)."""
         self.began_s = now
@@ -69,10 +68,6 @@ class Attempt:
             if self._scope is not None:
                 self._scope.cancel()
 
-    def fire(self) -> None:
-        """The task's timeout is due (called by the alarms)."""
-        self.stop(Stop.TIMED_OUT)
-
     def recall(self) -> bool:
         """Take it back from the worker; False when it has begun, or been stopped."""
         if self.began_s is None and self._stop is None:
@@ -82,3 +77,38 @@ class Attempt:
     def __repr__(self) -> str:
         row = self.claimed.row
         return f"<Attempt {self.claimed.attempt} at {row.task_type} {row.task_id}>"
+
+
+class Timeouts:
+    """One worker's timeouts, as one alarm of the system's: an alarm for each would cost more.
+
+    It is set for the earliest deadline yet seen; when that is due it looks at what runs by then.
+    """
+
+    answered = False  # never in vain: it looks again, or lets itself be forgotten
+
+    def __init__(self, alarms: Alarms, now: Callable[[], float]) -> None:
+        self._alarms = alarms
+        self._now = now
+        self._attempt: Attempt | None = None
+        self._deadline_s = inf
+        self._set_for_s = inf
+
+    def watch(self, attempt: Attempt, deadline_s: float) -> None:
+        """Stop `attempt` at that time (event loop seconds), unless it is done; forget the last."""
+        self._attempt = attempt
+        self._deadline_s = deadline_s
+        if deadline_s < self._set_for_s:
+            self._set_for_s = deadline_s
+            self._alarms.add(deadline_s, self)
+
+    def fire(self) -> None:
+        """The earliest deadline is due (called by the alarms)."""
+        self._set_for_s = inf
+        attempt = self._attempt
+        if attempt is None or attempt.done:
+            return
+        if self._deadline_s <= self._now():
+            attempt.stop(Stop.TIMED_OUT)
+        else:
+            self.watch(attempt, self._deadline_s)

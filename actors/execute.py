@@ -1,5 +1,6 @@
 """One attempt at one task: run its handler, and judge how it ended."""
 
+import inspect
 from collections.abc import Awaitable
 from math import inf
 from typing import Any, TypeVar, cast
@@ -27,25 +28,38 @@ class ResultError(ValueError):
     """The handler's result cannot be recorded: a dead letter at once, since it ran."""
 
 
-async def uncancelled(call: Awaitable[T]) -> T:
-    """Await a handler or a hook: if it cancels itself, that is an error of its own.
+def raise_unless_cancelled_itself() -> None:
+    """Called with a cancellation in hand: nothing, or `HandlerFailed` where nobody cancelled it.
 
     On asyncio, awaiting a task that somebody cancelled raises what a cancellation raises.
     """
+    if current_effective_deadline() != -inf:
+        raise HandlerFailed("it cancelled itself") from None
+
+
+async def uncancelled(call: Awaitable[T]) -> T:
+    """Await a hook: if it cancels itself, that is an error of its own."""
     try:
         return await call
     except get_cancelled_exc_class():
-        if current_effective_deadline() == -inf:
-            raise  # it is cancelled
-        raise HandlerFailed("it cancelled itself") from None
+        raise_unless_cancelled_itself()
+        raise
 
 
 async def execute(handler: TaskHandler, task: TaskData, executors: Executors) -> Returned:
     """Run the handler and, when it succeeded, its on_success. Raises what the handler raised."""
-    if isinstance(handler, FunctionHandler):
-        value = await uncancelled(executors.run(handler, handler.argument(task)))
-    else:
-        value = await uncancelled(handler.handle(task))
+    try:
+        if not isinstance(handler, FunctionHandler):
+            value = await handler.handle(task)
+        elif handler.executor == "async":
+            value = handler.function(handler.argument(task))
+            if inspect.isawaitable(value):
+                value = await value
+        else:
+            value = await executors.run(handler, handler.argument(task))
+    except get_cancelled_exc_class():
+        raise_unless_cancelled_itself()
+        raise
     if isinstance(value, TaskResult):
         if value.status is TaskStatus.FAILED:
             raise HandlerFailed(value.error or "the handler returned FAILED")

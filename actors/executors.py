@@ -1,10 +1,9 @@
-"""Where a function runs: in the event loop, in a worker thread, or in a worker process."""
+"""Where a function runs that does not run in the event loop: a worker thread or process."""
 
-import inspect
 import signal
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, assert_never
+from typing import Any
 
 from anyio import CapacityLimiter, to_process
 
@@ -23,37 +22,30 @@ class Executors:
         self._processes = CapacityLimiter(processes_max)
 
     async def run(self, handler: FunctionHandler, argument: Any) -> Any:
-        """Call the handler's function with `argument`, where it asked to run.
+        """Call the handler's function with `argument` in a thread or process, as it asked to.
 
-        Cancelled, the event loop's task is cancelled, the process is killed, and the thread
-        is abandoned: it runs on, holding its place, and its result is dropped.
+        Cancelled, the process is killed, and the thread is abandoned: it runs on, holding its
+        place, and its result is dropped.
         """
         function = handler.function
-        match handler.executor:
-            case "async":
-                value = function(argument)
-                return await value if inspect.isawaitable(value) else value
-            case "thread":
-                return await self._threads.run(function, argument)
-            case "process":
-                # By name: the module's attribute may be the handler that wraps the function,
-                # which pickle would take for a different object.
-                place = function.__module__, function.__qualname__
-                with self._clock.hold():
-                    try:
-                        return await to_process.run_sync(
-                            _in_process,
-                            *place,
-                            argument,
-                            bound(),
-                            cancellable=True,
-                            limiter=self._processes,
-                        )
-                    except (KeyboardInterrupt, SystemExit) as error:
-                        # The worker process's, from before `_in_process` could look after it.
-                        raise ProcessAborted(f"{type(error).__name__}: {error}") from None
-            case _:
-                assert_never(handler.executor)
+        if handler.executor == "thread":
+            return await self._threads.run(function, argument)
+        # By name: the module's attribute may be the handler that wraps the function, which
+        # pickle would take for a different object.
+        place = function.__module__, function.__qualname__
+        with self._clock.hold():
+            try:
+                return await to_process.run_sync(
+                    _in_process,
+                    *place,
+                    argument,
+                    bound(),
+                    cancellable=True,
+                    limiter=self._processes,
+                )
+            except (KeyboardInterrupt, SystemExit) as error:
+                # The worker process's, from before `_in_process` could look after it.
+                raise ProcessAborted(f"{type(error).__name__}: {error}") from None
 
 
 class ProcessAborted(Exception):

@@ -5,7 +5,6 @@ Asks point one way (door to queue to store; pool to store); whatever goes back u
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from ..stores import (
     StoreUnavailable,
     TaskRow,
     TaskView,
+    record,
 )
 from .attempt import Attempt
 from .job_events import JobEvent
@@ -43,14 +43,14 @@ STORE_TROUBLE = (StoreUnavailable, ActorDied, ActorStopped, AskTimeout)
 # -- to the store ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Add(Request[Sequence[AddOutcome]]):
     """Store these rows; one outcome each, in order, once they are committed."""
 
     rows: Sequence[TaskRow]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Exchange(Request[Exchanged]):
     """Settlements out, claims in, in one transaction."""
 
@@ -59,40 +59,40 @@ class Exchange(Request[Exchanged]):
     survey: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Edit(Request[Sequence[Edited]]):
     """Change tasks or queues; one outcome each, in order."""
 
     changes: Sequence[Change]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Find(Request[Sequence[TaskView]]):
     """Look at tasks."""
 
     query: Query
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Count(Request[Counts]):
     """The figures of one queue, or of all."""
 
     queue_name: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListQueues(Request[Sequence[str]]):
     """The names of the queues that hold something or are paused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Remove(Request[int]):
     """Remove tasks for good; how many."""
 
     what: Purge
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Join(Request[int]):
     """A new incarnation of `node`; see `Store.join`."""
 
@@ -101,7 +101,7 @@ class Join(Request[int]):
     restarted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Leave(Request[int]):
     """This incarnation of `node` stops: put back what it holds."""
 
@@ -109,14 +109,14 @@ class Leave(Request[int]):
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Heartbeat(Request[Sequence[Pulse]]):
     """These nodes live; one answer each, in order."""
 
     beats: Sequence[Beat]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reconcile(Request[Reconciled]):
     """Compare the leases that this incarnation of `node` has with those that it knows of."""
 
@@ -125,7 +125,7 @@ class Reconcile(Request[Reconciled]):
     held: Collection[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Rescue(Request[list[ClaimedTask]]):
     """Up to `limit` tasks whose holder is gone, for `node`."""
 
@@ -134,7 +134,7 @@ class Rescue(Request[list[ClaimedTask]]):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListNodes(Request[Sequence[NodeView]]):
     """The nodes of the store."""
 
@@ -158,19 +158,19 @@ StoreMessage = (
 # -- to a queue -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Enqueue(Request[Sequence[AddOutcome]]):
     """Admit and store these tasks, all of this queue; one outcome each, in order."""
 
     rows: Sequence[TaskRow]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookIdle:
     """Has the queue been idle since the last time?"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookForRoom:
     """May producers that wait be served now?"""
 
@@ -180,7 +180,7 @@ QueueMessage = Enqueue | LookIdle | LookForRoom
 # -- to a worker ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Run:
     """Run these, one after the other, and answer in them; for this life of the worker only."""
 
@@ -191,7 +191,7 @@ class Run:
 # -- to the pool ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ready:
     """A worker is up and has nothing in hand. From a new life: what it had is lost."""
 
@@ -199,26 +199,26 @@ class Ready:
     life: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Finished:
     """Attempts that this worker was handed are done: look at them."""
 
     worker: Ref[Run]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookAtWorkers:
     """Time to see whether somebody waits behind a slow attempt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Wake:
     """A hint: this queue, or (None) any queue, may have something ready. May be lost."""
 
     queue_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CancelAttempt:
     """Stop running this task: its lease is void."""
 
@@ -226,7 +226,7 @@ class CancelAttempt:
     lease: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Drain(Request[None]):
     """Claim no more; answered when all attempts are over and settled.
 
@@ -236,22 +236,22 @@ class Drain(Request[None]):
     grace_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Opened:
     """The door is open (again): a drain, if there was one, is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GraceOver:
     """The grace of a drain has passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookAround:
     """Time to ask the store what is ready: an alarm, or the poll."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookAtLeases:
     """Time to compare leases with the store, and to look for tasks whose holder is gone."""
 
@@ -272,7 +272,7 @@ PoolMessage = (
 # -- to the membership ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SendBeats:
     """Time for a heartbeat."""
 
@@ -280,21 +280,21 @@ class SendBeats:
 # -- to the waiters -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WaitFor(Request[TaskView]):
     """Answered with the task's view once it has ended; fails with `UnknownTask`."""
 
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ended:
     """A hint: these tasks may have ended."""
 
     task_ids: Sequence[UUID]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookForEnds:
     """Time to forget those who wait no more, and to look the others up."""
 
@@ -304,26 +304,26 @@ WaiterMessage = WaitFor | Ended | LookForEnds
 # -- to the dead letters ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Requeue(Request[bool]):
     """Give this dead letter a new life."""
 
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RequeueAll(Request[int]):
     """Give the dead letters of one queue, or of all, a new life; how many."""
 
     queue_name: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Expire:
     """Time to prune what is past its time to live."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TakeStock:
     """Time to count what the store holds."""
 
@@ -334,14 +334,14 @@ DeadLetterMessage = Requeue | RequeueAll | Expire | TakeStock
 # -- to the puller ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pull(Request[ClaimedTask | None]):
     """Claim the next task of this queue, or (None) of any, for somebody outside."""
 
     queue_name: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SettlePulled(Request[bool]):
     """How a pulled task ended; False when it is not in anybody's hands any more."""
 
@@ -349,7 +349,7 @@ class SettlePulled(Request[bool]):
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GiveBack:
     """A pulled task's timeout has passed."""
 
@@ -357,7 +357,7 @@ class GiveBack:
     lease: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookAtPulled:
     """Time to compare the leases of what is in somebody's hands with the store's."""
 
@@ -367,14 +367,14 @@ PullerMessage = Pull | SettlePulled | GiveBack | LookAtPulled
 # -- to the events ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Publish:
     """Pass these on to whoever listens."""
 
     events: Sequence[JobEvent]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListenersChanged:
     """A listener has come, or gone."""
 

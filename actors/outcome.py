@@ -1,7 +1,8 @@
 """How one attempt at a task ended, as its worker saw it."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ..stores import record
 
 
 class Stop(Enum):
@@ -17,14 +18,14 @@ class Stop(Enum):
     """Its handler was unregistered before it began: handed back likewise, to wait."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Returned:
     """The handler returned; `result` is the value as JSON."""
 
     result: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Raised:
     """The handler failed. `retry` False: trying again is known to be useless."""
 
@@ -32,7 +33,7 @@ class Raised:
     retry: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stopped:
     """The attempt was cut off from outside, and does not count."""
 

@@ -11,7 +11,7 @@ from anyio import CancelScope
 
 from ..runtime import Actor, Entropy, Ref
 from ..stores import decode_claimed
-from .attempt import Attempt
+from .attempt import Attempt, Timeouts
 from .backoff import RetryPolicy
 from .decide import decide
 from .execute import execute, judge
@@ -53,8 +53,8 @@ class Worker(Actor[Run]):
         self._told_s = 0.0
 
     async def on_start(self) -> None:
-        self._alarms = self.context.alarms
         self._now = self.context.now
+        self._timeouts = Timeouts(self.context.alarms, self._now)
         self._pool: Ref[PoolMessage] = self.context.lookup(self._pool_path)
         await self._pool.tell(Ready(worker=self.ref, life=self.context.generation))
 
@@ -95,7 +95,7 @@ class Worker(Actor[Run]):
             await self._conclude(attempt, None)
             return
         if row.timeout_s is not None:
-            self._alarms.add(began_s + row.timeout_s, attempt)
+            self._timeouts.watch(attempt, began_s + row.timeout_s)
         enter_task(attempt.claimed, self._worker_id)
         if self._tracing:
             log_started(attempt.claimed, self._worker_id)
@@ -125,8 +125,6 @@ class Worker(Actor[Run]):
             worker_id=self._worker_id,
         )
         attempt.end(settlement, took_s)
-        if attempt.claimed.row.timeout_s is not None:
-            self._alarms.note_waste()
         if now - self._told_s >= FLUSH_S:
             await self._tell()
             self._told_s = now

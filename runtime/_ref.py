@@ -4,6 +4,7 @@ A ref stays good over restarts and knows no actor: all it has is a cell. Equal r
 the same cell.
 """
 
+from math import inf
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from anyio import (
@@ -98,7 +99,8 @@ class Ref(Generic[M_contra]):
         mailbox, core = self._mailbox, self._cell.core
         event = Event()
         envelope = Envelope(message, event, next_trace(core.entropy) if mailbox.tracing else None)
-        core.alarms.add(core.now() + timeout_s, envelope)
+        if timeout_s < inf:
+            core.alarms.add(core.now() + timeout_s, envelope)
         try:
             try:
                 mailbox.put(envelope)
@@ -113,7 +115,7 @@ class Ref(Generic[M_contra]):
         finally:
             # Nothing to do after an answer; otherwise a cancellation or an error is leaving.
             envelope.abandon()
-            if not envelope.expired:
+            if timeout_s < inf and not envelope.expired:
                 core.alarms.note_waste()
         reply: R = envelope.outcome(self._cell.path, timeout_s)
         return reply

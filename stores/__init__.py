@@ -3,6 +3,7 @@
 Adapters that need a driver are imported from their own module, never from here.
 """
 
+from ._record import record
 from .base import BEATS_MISSED_MAX, Edited, Exchanged, Pulse, Reconciled, Store, Survey
 from .clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .codec import (
@@ -127,4 +128,5 @@ __all__ = [
     "encode_task",
     "first_lease",
     "incarnation_of",
+    "record",
 ]

@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from ._line import Line
-from .records import ClaimedTask, TaskRow
+from .records import TaskRow
 from .requests import Cancelled, Dead, Done, RetryAt
 from .task import SECONDS_MAX, TaskStatus
 from .transitions import waiting_status
@@ -91,19 +91,6 @@ class Entry:
         self.run_at = run_at
         self.due = run_at_us << _NUMBER_BITS | self.number
         self.order = self.due - (self.row.priority << _PRIORITY_SHIFT)
-
-    def hand_over(self, node: str, lease: int) -> ClaimedTask:
-        """Make it `node`'s; `started_at` must be set."""
-        assert self.started_at is not None
-        self.node = node
-        self.lease = lease
-        return ClaimedTask(
-            row=self.row,
-            lease=lease,
-            retry_count=self.retry_count,
-            run_at=self.run_at,
-            started_at=self.started_at,
-        )
 
     @property
     def is_key_taken(self) -> bool:

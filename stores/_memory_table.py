@@ -3,6 +3,7 @@
 Rules:
 - A task is in one of three tables: live, dead letters, results.
 - One method per move; each leaves every figure right. None can fail half-way.
+- Tables are keyed by an id's integer, which C hashes; a UUID hashes in Python, at a call a look.
 - `now` comes from the caller, once per transaction, with its microseconds.
 """
 
@@ -10,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from ._line import Line
 from ._memory_rows import Ended, Entry, Queue, due_at_us, later, microseconds
@@ -32,11 +32,11 @@ class Tables:
     def __init__(self, result_cache_limit: int) -> None:
         self.queues: dict[str, Queue] = {}
         self.busy: dict[str, None] = {}  # the names with live tasks
-        self.live: dict[UUID, Entry] = {}
-        self.running: dict[UUID, Entry] = {}
+        self.live: dict[int, Entry] = {}
+        self.running: dict[int, Entry] = {}  # by lease
         self.delayed: Line[Entry] = Line()
-        self.dead: OrderedDict[UUID, Entry] = OrderedDict()  # oldest first
-        self.results: OrderedDict[UUID, Ended] = OrderedDict()  # oldest first
+        self.dead: OrderedDict[int, Entry] = OrderedDict()  # oldest first
+        self.results: OrderedDict[int, Ended] = OrderedDict()  # oldest first
         self.payload_bytes = 0
         self._result_cache_limit = result_cache_limit
         self._number = 0
@@ -45,7 +45,7 @@ class Tables:
 
     def add(self, row: TaskRow, now: datetime, now_us: int) -> AddOutcome:
         """Take a new task, unless its id is known or its unique key taken."""
-        task_id = row.task_id
+        task_id = row.task_id.int
         if task_id in self.live or task_id in self.results or task_id in self.dead:
             return _ALREADY_KNOWN
         queue = self.queues.get(row.queue_name)
@@ -72,7 +72,7 @@ class Tables:
         entry.schedule(run_at, run_at_us)
         if not queue.live:
             self.busy[queue.name] = None
-        self.live[row.task_id] = entry
+        self.live[row.task_id.int] = entry
         queue.live[entry.number] = entry
         if row.unique_key is not None:
             queue.unique[row.unique_key] = row.task_id
@@ -86,7 +86,7 @@ class Tables:
         else:
             self._step_out(entry)
             queue.count_waiting(row.priority, -1)
-        del self.live[row.task_id]
+        del self.live[row.task_id.int]
         del queue.live[entry.number]
         if not queue.live:
             del self.busy[queue.name]
@@ -145,20 +145,35 @@ class Tables:
         if queue is None or queue.paused:
             return []
         taken = queue.take(claim.limit, claims.task_types)
-        running, node, claimed = self.running, claims.node, list[ClaimedTask]()
+        node, claimed = claims.node, list[ClaimedTask]()
         for entry in taken:
             entry.line = None
             entry.started_at = now
-            running[entry.row.task_id] = entry
             queue.count_waiting(entry.row.priority, -1)
-            claimed.append(entry.hand_over(node, lease))
+            claimed.append(self.hand_over(entry, node, lease))
             lease += 1
         queue.processing += len(taken)
         return claimed
 
+    def hand_over(self, entry: Entry, node: str, lease: int) -> ClaimedTask:
+        """Make it `node`'s, whoever had it; `started_at` must be set."""
+        assert entry.started_at is not None
+        if entry.lease:
+            del self.running[entry.lease]
+        self.running[lease] = entry
+        entry.node = node
+        entry.lease = lease
+        return ClaimedTask(
+            row=entry.row,
+            lease=lease,
+            retry_count=entry.retry_count,
+            run_at=entry.run_at,
+            started_at=entry.started_at,
+        )
+
     def _release(self, entry: Entry) -> None:
         """Void the lease; the entry stands nowhere and is not counted as waiting yet."""
-        del self.running[entry.row.task_id]
+        del self.running[entry.lease]
         entry.lease = 0
         entry.queue.processing -= 1
 
@@ -200,7 +215,7 @@ class Tables:
         """From live to a result."""
         self._leave(entry)
         self._forget(entry)
-        self.results[entry.row.task_id] = Ended(entry, status, now, last)
+        self.results[entry.row.task_id.int] = Ended(entry, status, now, last)
         if len(self.results) > self._result_cache_limit:
             self.results.popitem(last=False)
 
@@ -210,13 +225,13 @@ class Tables:
         entry.last = failed
         entry.ended_at = now
         entry.queue.dead_letters += 1
-        self.dead[entry.row.task_id] = entry
+        self.dead[entry.row.task_id.int] = entry
 
     def requeue(self, entry: Entry, now: datetime, now_us: int) -> bool:
         """From a dead letter to a new life, unless its unique key is taken."""
         if entry.is_key_taken:
             return False
-        del self.dead[entry.row.task_id]
+        del self.dead[entry.row.task_id.int]
         entry.queue.dead_letters -= 1
         entry.retry_count = 0
         entry.last = entry.started_at = entry.ended_at = None
@@ -237,7 +252,7 @@ class Tables:
         """Dead letters. Returns how many."""
         removed = list(entries)
         for entry in removed:
-            del self.dead[entry.row.task_id]
+            del self.dead[entry.row.task_id.int]
             entry.queue.dead_letters -= 1
             self._forget(entry)
         return len(removed)

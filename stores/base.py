@@ -19,10 +19,10 @@ Rules:
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from ._record import record
 from .records import AddOutcome, ClaimedTask, Counts, Holder, NodeView, TaskRow, TaskView
 from .requests import Beat, Change, Claims, Purge, Query, Settlement
 
@@ -30,7 +30,7 @@ BEATS_MISSED_MAX: Final = 4
 """A node is dead once its last heartbeat is so many of its intervals old."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Survey:
     """Where there is work. `queues` names all queues with live tasks; `next_due_s` is how long
     until the next delayed task of any queue is due (0: at once; None: none is delayed).
@@ -40,7 +40,7 @@ class Survey:
     next_due_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Exchanged:
     """What an exchange brought.
 
@@ -67,7 +67,7 @@ class Pulse(Enum):
     """Somebody joined under the node's name since: two processes have one name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reconciled:
     """What a claimer and the store did not agree on.
 
@@ -79,7 +79,7 @@ class Reconciled:
     returned: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Edited:
     """What a change did: how many tasks (or queues) it changed, 0 where it did not apply.
 

@@ -139,9 +139,10 @@ class MemoryStore:
         now_us = microseconds(self._now())
         running, gone = self._tables.running.values(), self._nodes.is_gone
         lost = (entry for entry in running if gone(entry.node, entry.lease, now_us))
+        chosen = list(islice(lost, limit))
         rescued = [
-            entry.hand_over(node, lease)
-            for lease, entry in enumerate(islice(lost, limit), first_lease)
+            self._tables.hand_over(entry, node, lease)
+            for lease, entry in enumerate(chosen, first_lease)
         ]
         self._nodes.forget_dead({entry.node for entry in running}, now_us)
         return rescued
@@ -197,8 +198,8 @@ class MemoryStore:
 
     def _settle(self, settlement: Settlement, now: datetime, now_us: int) -> bool:
         """Whether the lease was the task's, and so the settlement was written."""
-        entry = self._tables.running.get(settlement.task_id)
-        if entry is None or entry.lease != settlement.lease:
+        entry = self._tables.running.get(settlement.lease)
+        if entry is None or entry.row.task_id != settlement.task_id:
             return False
         match settlement:
             case Done():
@@ -223,26 +224,26 @@ class MemoryStore:
         tables = self._tables
         match change:
             case CancelTask(task_id=task_id):
-                entry = tables.live.get(task_id)
+                entry = tables.live.get(task_id.int)
                 if entry is None:
                     return _NOT_APPLIED
                 holder = holder_of(entry)
                 tables.end(entry, TaskStatus.CANCELLED, now, entry.last)
                 return Edited(count=1, queue_name=entry.queue.name, holder=holder)
             case PauseTask(task_id=task_id):
-                entry = tables.live.get(task_id)
+                entry = tables.live.get(task_id.int)
                 if entry is None or entry.lease or entry.line is None:
                     return _NOT_APPLIED
                 tables.hold(entry)
                 return Edited(count=1, queue_name=entry.queue.name)
             case ResumeTask(task_id=task_id):
-                entry = tables.live.get(task_id)
+                entry = tables.live.get(task_id.int)
                 if entry is None or entry.status is not TaskStatus.PAUSED:
                     return _NOT_APPLIED
                 tables.resume(entry, microseconds(now))
                 return Edited(count=1, queue_name=entry.queue.name)
             case RequeueDead(task_id=task_id):
-                entry = tables.dead.get(task_id)
+                entry = tables.dead.get(task_id.int)
                 if entry is None or not tables.requeue(entry, now, microseconds(now)):
                     return _NOT_APPLIED
                 return Edited(count=1, queue_name=entry.queue.name)
@@ -307,11 +308,11 @@ class MemoryStore:
         return islice(theirs, 0 if queue is None else queue.dead_letters)
 
     def _view(self, task_id: UUID) -> TaskView | None:
-        if entry := self._tables.live.get(task_id):
+        if entry := self._tables.live.get(task_id.int):
             return live_view(entry)
-        if entry := self._tables.dead.get(task_id):
+        if entry := self._tables.dead.get(task_id.int):
             return dead_view(entry, self._dead_letter_ttl)
-        if ended := self._tables.results.get(task_id):
+        if ended := self._tables.results.get(task_id.int):
             return ended_view(task_id, ended, self._result_ttl)
         return None
 

@@ -8,14 +8,14 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from ._record import record
 from .task import TaskStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskRow:
     """One task as it is added. `codec.encode_task` makes it, validated.
 
@@ -40,12 +40,12 @@ class TaskRow:
     trace: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Added:
     """The task is stored and live."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AlreadyKnown:
     """The id is live, among the results or among the dead letters; nothing changed.
 
@@ -54,7 +54,7 @@ class AlreadyKnown:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class UniqueTaken:
     """Another live task of the queue holds the row's `unique_key`; nothing changed."""
 
@@ -64,7 +64,7 @@ class UniqueTaken:
 AddOutcome = Added | AlreadyKnown | UniqueTaken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClaimedTask:
     """A task that is now the claimer's, until it settles or the lease is taken away."""
 
@@ -80,7 +80,7 @@ class ClaimedTask:
         return self.retry_count + 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Holder:
     """Who has a lease on a task."""
 
@@ -89,7 +89,7 @@ class Holder:
     lease: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeView:
     """A node that has joined. `silent_s`: the age of its last heartbeat, by the store's clock.
 
@@ -103,7 +103,7 @@ class NodeView:
     alive: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskView:
     """How a task stands, for whoever looks.
 
@@ -129,7 +129,7 @@ class TaskView:
     worker_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Counts:
     """How many of what, at one instant, in one queue or (`queue_name=None`) in all.
 

@@ -7,16 +7,16 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+from ._record import record
 from .task import TaskStatus
 from .transitions import LIVE
 
 # --- settle: how an attempt ended --------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Done:
     """Completed. The task leaves the live ones and `result` (JSON) is kept `result_ttl_s`."""
 
@@ -27,7 +27,7 @@ class Done:
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RetryAt:
     """Failed, to be tried again `delay_s` from now: `retry_count` + 1, the lease cleared."""
 
@@ -39,7 +39,7 @@ class RetryAt:
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Dead:
     """Failed for good. The task becomes a dead letter, kept `dead_letter_ttl_s`."""
 
@@ -50,7 +50,7 @@ class Dead:
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Back:
     """Handed back unfinished. It is no attempt, and the task takes its old place in line."""
 
@@ -58,7 +58,7 @@ class Back:
     lease: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cancelled:
     """Ended by its owner's cancel. The task leaves the live ones with a cancelled result."""
 
@@ -74,7 +74,7 @@ Settlement = Done | RetryAt | Dead | Back | Cancelled
 # --- claim ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Claim:
     """Up to `limit` (0 or more) ready tasks of one queue."""
 
@@ -82,7 +82,7 @@ class Claim:
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Claims:
     """All that one pool asks for in one exchange.
 
@@ -100,7 +100,7 @@ class Claims:
 # --- heartbeat -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Beat:
     """`node` lives, under this incarnation."""
 
@@ -111,7 +111,7 @@ class Beat:
 # --- edit ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CancelTask:
     """End a live task. Waiting: it never runs. Running: its lease is void from now on.
 
@@ -121,21 +121,21 @@ class CancelTask:
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PauseTask:
     """Hold a waiting task back until it is resumed. A running one is not paused."""
 
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ResumeTask:
     """Put a paused task back into its old place in line."""
 
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RequeueDead:
     """Give a dead letter a new life, due now: same id, `retry_count` 0.
 
@@ -145,7 +145,7 @@ class RequeueDead:
     task_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RequeueDeadLetters:
     """`RequeueDead` for up to `limit`, oldest first, of one queue or (None) of all.
 
@@ -156,14 +156,14 @@ class RequeueDeadLetters:
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PauseQueue:
     """Claims of the queue get nothing from now on. The name need not hold a task."""
 
     queue_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ResumeQueue:
     """Undo `PauseQueue`."""
 
@@ -183,14 +183,14 @@ Change = (
 # --- find --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ByIds:
     """These tasks, wherever they are, in the order asked; unknown ids are left out."""
 
     task_ids: Sequence[UUID]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LiveTasks:
     """Live tasks of one queue or (None) of all, in the order added."""
 
@@ -199,7 +199,7 @@ class LiveTasks:
     statuses: frozenset[TaskStatus] = LIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DeadLetters:
     """Dead letters of one queue or (None) of all, newest first."""
 
@@ -212,14 +212,14 @@ Query = ByIds | LiveTasks | DeadLetters
 # --- purge -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PurgeWaiting:
     """Live tasks of one queue that are not running. They leave no trace."""
 
     queue_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PurgeDeadLetters:
     """Dead letters of one queue or (None) of all, dead for at least `older_than_s`."""
 
@@ -227,14 +227,14 @@ class PurgeDeadLetters:
     older_than_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PurgeResults:
     """Results at least `older_than_s` old."""
 
     older_than_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PurgeExpired:
     """Results and dead letters past their time to live."""
 
