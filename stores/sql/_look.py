@@ -93,8 +93,8 @@ def find(tx: Tx, query: Query, result_ttl_us: int, dead_ttl_us: int) -> list[Tas
             views: dict[UUID, TaskView] = {}
             for table, columns, view_of in places:
                 select = f"SELECT {columns} FROM {{{table}}} WHERE task_id {{among}}"
-                found = _readable(tx.rows_among(select, list(dict.fromkeys(ids))), view_of)
-                views.update((view.task_id, view) for view in found)
+                there = _readable(tx.rows_among(select, list(dict.fromkeys(ids))), view_of)
+                views.update((view.task_id, view) for view in there)
             return [views[task_id] for task_id in ids if task_id in views]
         case LiveTasks(queue_name=name, limit=limit, statuses=statuses):
             return _readable(_live_of(tx, name, limit, statuses), live_view)
