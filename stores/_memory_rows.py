@@ -12,7 +12,7 @@ Rules:
 
 from collections import OrderedDict
 from collections.abc import Container, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 from uuid import UUID
@@ -23,15 +23,8 @@ from .requests import Cancelled, Dead, Done, RetryAt
 from .task import SECONDS_MAX, TaskStatus
 from .transitions import waiting_status
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBER_BITS: Final = 48  # at 60,000 a second, 148 years
 _PRIORITY_SHIFT: Final = _NUMBER_BITS + 56  # microseconds up to the year 4253
-
-
-def microseconds(moment: datetime) -> int:
-    """Whole microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 def later(moment: datetime, seconds: float) -> datetime:

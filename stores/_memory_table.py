@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Final
 
 from ._line import Line
-from ._memory_rows import Ended, Entry, Queue, due_at_us, later, microseconds
+from ._memory_rows import Ended, Entry, Queue, due_at_us, later
+from ._moments import microseconds
 from .records import Added, AddOutcome, AlreadyKnown, ClaimedTask, TaskRow, UniqueTaken
 from .requests import Cancelled, Claim, Claims, Dead, Done, RetryAt
 from .task import TaskStatus

@@ -19,9 +19,10 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from ._memory_nodes import Nodes
-from ._memory_rows import Entry, Queue, due_at_us, earlier, microseconds
+from ._memory_rows import Entry, Queue, due_at_us, earlier
 from ._memory_table import Tables
 from ._memory_views import counts_of, dead_view, ended_view, holder_of, live_view
+from ._moments import microseconds
 from .base import Edited, Exchanged, Pulse, Reconciled, Survey
 from .clock import StoreClock, SystemStoreClock
 from .errors import StoreClosed

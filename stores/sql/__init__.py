@@ -1,0 +1,13 @@
+"""The SQL store, for SQLite, PostgreSQL and MySQL / MariaDB. Needs `oncue[sql]`."""
+
+from importlib.util import find_spec
+
+if find_spec("sqlalchemy") is None:
+    raise ModuleNotFoundError(
+        "the SQL stores need SQLAlchemy; pip install 'oncue[sql]'", name="sqlalchemy"
+    )
+
+from ._migrations import SchemaTooNew
+from ._store import SqlStore
+
+__all__ = ["SchemaTooNew", "SqlStore"]

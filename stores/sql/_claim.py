@@ -1,0 +1,141 @@
+"""Claiming: the heads of the lanes that the claimer handles, merged.
+
+Rules:
+- A lane is (queue, type, priority); within one, `run_us` and then `place` are the order. Which
+  lanes there are is found by jumping from one to the next in the ready index, a few microseconds
+  each: what waits in a lane that is not wanted, or is not due, is never walked over.
+- Where a priority has several types, their heads are merged first, without locks, to know how much
+  each lane is to give; then each lane gives so much of what nobody has locked.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from ..records import ClaimedTask
+from ..requests import Claims
+from ._dialect import Tx
+from ._rows import Columns, claimed_of
+
+# More lanes than that in one statement and SQLite refuses it.
+_ARMS_MAX: Final = 100
+
+NEXT_LANE: Final = (
+    "coalesce("
+    "(SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
+    " AND n.queue_name = lane.queue_name AND n.task_type = lane.task_type"
+    " AND n.priority > lane.priority ORDER BY n.priority, n.run_us, n.place LIMIT 1),"
+    " (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
+    " AND n.queue_name = lane.queue_name AND n.task_type > lane.task_type"
+    " ORDER BY n.task_type, n.priority, n.run_us, n.place LIMIT 1)"
+)
+"""The first task of the lane after `lane` in its queue; to be closed by a parenthesis."""
+
+_LANES: Final = (
+    "WITH RECURSIVE lane(queue_name, task_type, priority) AS ("
+    "SELECT t.queue_name, t.task_type, t.priority FROM {names} JOIN {live} AS t"
+    " ON t.place = (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
+    " AND n.queue_name = q.value ORDER BY n.task_type, n.priority, n.run_us, n.place LIMIT 1)"
+    " WHERE NOT EXISTS (SELECT 1 FROM {paused} AS p WHERE p.queue_name = q.value)"
+    " UNION ALL"
+    " SELECT t.queue_name, t.task_type, t.priority FROM lane JOIN {live} AS t"
+    f" ON t.place = {NEXT_LANE}))"
+    " SELECT queue_name, priority, task_type FROM lane ORDER BY queue_name, priority DESC"
+)
+
+_ARM: Final = (
+    "SELECT {number} AS arm, run_us, place FROM {{live}} {{by_ready}} WHERE state = 0"
+    " AND queue_name = ? AND task_type = ? AND priority = ? AND run_us <= ?"
+)
+
+
+class Unreadable(Exception):
+    """Rows that cannot be read, by place, with the reason; the transaction is to be tried anew
+    without them."""
+
+    def __init__(self, rows: dict[int, str]) -> None:
+        super().__init__(rows)
+        self.rows = rows
+
+
+def claim(tx: Tx, claims: Claims | None) -> tuple[list[ClaimedTask], frozenset[str], bool]:
+    """What was claimed, the queues that gave all that was asked, and whether one came short."""
+    wanted = [each for each in claims.queues if each.limit] if claims else []
+    if claims is None or not wanted:
+        return [], frozenset(), False
+    lanes = _lanes(tx, claims, [each.queue_name for each in wanted])
+    claimed: list[ClaimedTask] = []
+    more: set[str] = set()
+    short = False
+    for each in wanted:
+        left = each.limit
+        for priority, types in lanes.get(each.queue_name, ()):
+            lane = each.queue_name, priority
+            shares = _shares(tx, lane, types, left)
+            if not shares:
+                continue
+            first_lease = claims.first_lease + len(claimed)
+            taken = tx.dialect.claim(tx, lane, shares, claims.node, first_lease)
+            claimed += read(taken, first_lease, tx.now_us)
+            left -= len(taken)
+            if not left:
+                more.add(each.queue_name)
+                break
+        else:
+            short = True
+    return claimed, frozenset(more), short
+
+
+def read(found: Sequence[Columns], first_lease: int, started_us: int | None) -> list[ClaimedTask]:
+    """The tasks in rows of `CLAIMED_COLUMNS`, leases counting up. Raises Unreadable.
+
+    Without `started_us` that is one more column.
+    """
+    tasks: list[ClaimedTask] = []
+    unreadable: dict[int, str] = {}
+    for lease, columns in enumerate(found, first_lease):
+        try:
+            tasks.append(claimed_of(columns, lease, started_us))
+        except (ValueError, TypeError, OverflowError) as error:
+            unreadable[columns[0]] = str(error)
+    if unreadable:
+        raise Unreadable(unreadable)
+    return tasks
+
+
+def _lanes(tx: Tx, claims: Claims, queues: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
+    """By queue, unpaused: its priorities, high first, each with the types that wait there."""
+    found = tx.rows(_LANES, tx.dialect.names(list(dict.fromkeys(queues))))
+    types = claims.task_types
+    handled = found if types is None else [row for row in found if row[2] in types]
+    lanes: dict[str, list[tuple[int, list[str]]]] = {}
+    for (queue_name, priority), rows in groupby(handled, key=lambda row: (row[0], row[1])):
+        lanes.setdefault(queue_name, []).append((priority, [row[2] for row in rows]))
+    return lanes
+
+
+def _shares(
+    tx: Tx, lane: tuple[str, int], types: Sequence[str], limit: int
+) -> list[tuple[str, int]]:
+    """How much each type is to give of the next `limit`; those that give nothing are left out."""
+    if len(types) == 1:
+        return [(types[0], limit)]
+    heads: list[tuple[int, int, int]] = []
+    for start in range(0, len(types), _ARMS_MAX):
+        heads += _heads(tx, lane, types[start : start + _ARMS_MAX], start, limit)
+    shares: dict[str, int] = {}
+    for _, _, arm in sorted(heads)[:limit]:
+        shares[types[arm]] = shares.get(types[arm], 0) + 1
+    return list(shares.items())
+
+
+def _heads(
+    tx: Tx, lane: tuple[str, int], types: Sequence[str], start: int, limit: int
+) -> list[tuple[int, int, int]]:
+    """The first `limit` of these types together: run_us, place, and the type's number."""
+    arms = [
+        (_ARM.format(number=number), (lane[0], task_type, lane[1], tx.now_us))
+        for number, task_type in enumerate(types, start)
+    ]
+    statement, parameters = tx.dialect.merge(arms, limit)
+    return [(run_us, place, arm) for arm, run_us, place in tx.rows(statement, *parameters)]

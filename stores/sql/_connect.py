@@ -1,0 +1,107 @@
+"""From a URL to an engine: which database, which driver, and how its connections are set up."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from ..clock import StoreClock, SystemStoreClock
+from ._dialect import Dialect
+from ._mysql import MysqlDialect
+from ._postgres import PostgresDialect
+from ._sqlite import SqliteDialect
+
+BUSY_TIMEOUT_S: Final = 30.0
+"""How long SQLite waits for another process's write: a frozen writer blocks all."""
+CONNECT_TIMEOUT_S: Final = 10
+SILENCE_S_MAX: Final = 60
+"""A server that says nothing for so long in the middle of a statement is given up."""
+CONNECTIONS: Final = 5
+
+KINDS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+"""The names in URLs, and whose dialect they mean."""
+_EXTRAS: Final = {"sqlite": "sql", "postgresql": "postgres", "mysql": "mysql"}
+
+
+def dialect_for(url: URL, prefix: str, clock: StoreClock | None) -> Dialect:
+    """Which database a URL names. Raises ValueError."""
+    kind = KINDS.get(url.get_backend_name())
+    if kind is None:
+        names = ", ".join(KINDS)
+        raise ValueError(f"{url.get_backend_name()!r} is no SQL store; there are {names}")
+    if kind == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise ValueError("a SQLite store needs a file: sqlite:///path")
+        return SqliteDialect(prefix, clock or SystemStoreClock())
+    if clock is not None:
+        raise ValueError(f"a {kind} server has a clock of its own; `clock` is for SQLite")
+    return PostgresDialect(prefix) if kind == "postgresql" else MysqlDialect(prefix)
+
+
+def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchronous: str) -> Engine:
+    """An engine with our driver, not connected yet.
+
+    Raises ValueError for another driver, and ModuleNotFoundError that names the extra when ours
+    is missing.
+    """
+    _, _, driver = url.drivername.partition("+")
+    if driver not in ("", dialect.driver):
+        raise ValueError(f"the driver for {dialect.name} is {dialect.driver}, not {driver}")
+    given = dict(options)
+    arguments = {**_arguments(dialect), **given.pop("connect_args", {})}
+    pool = {} if "poolclass" in given else {"pool_size": CONNECTIONS, "max_overflow": 0}
+    try:
+        engine = create_engine(
+            url.set(drivername=f"{dialect.name}+{dialect.driver}"),
+            connect_args=arguments,
+            isolation_level=dialect.isolation,
+            **{**pool, "pool_reset_on_return": None, "hide_parameters": True, **given},
+        )
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{error.name} is not installed; pip install 'oncue[{_EXTRAS[dialect.name]}]'",
+            name=error.name,
+        ) from error
+    statements = _statements(dialect, synchronous)
+
+    def prepare(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _arguments(dialect: Dialect) -> dict[str, Any]:
+    if dialect.name == "sqlite":
+        return {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    if dialect.name == "postgresql":
+        return {
+            "application_name": "oncue",
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "tcp_user_timeout": SILENCE_S_MAX * 1000,
+        }
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": SILENCE_S_MAX,
+        "write_timeout": SILENCE_S_MAX,
+    }
+
+
+def _statements(dialect: Dialect, synchronous: str) -> tuple[str, ...]:
+    if dialect.name == "sqlite":
+        return ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous}")
+    if dialect.name == "postgresql":
+        # A queue's statistics are old as soon as they are made, and a planner that believes an
+        # empty table reads a full one from end to end. Each question here has its index.
+        return ("SET enable_seqscan = off", "SET enable_bitmapscan = off")
+    return ()

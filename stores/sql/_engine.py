@@ -1,0 +1,135 @@
+"""Transactions, and what the driver's errors mean.
+
+Rules:
+- This is the one seam where a driver's error becomes ours. The world's fault (no connection, a
+  lock not had in time, a full disk) is StoreUnavailable; a deadlock is tried anew; anything else
+  is a bug and stays what it is.
+- After an error the connection is dropped, and when it was lost all others are too, so that the
+  next call connects anew.
+- All of this runs in worker threads.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+from sqlalchemy import Engine, exc
+
+from ..errors import StoreUnavailable
+from ._add import Unsettled
+from ._claim import Unreadable
+from ._dialect import Dialect, Tx
+from ._migrations import migrate
+
+T = TypeVar("T")
+
+_TRIES_MAX: Final = 5
+# serialization_failure and deadlock_detected; ER_LOCK_DEADLOCK and ER_CHECKREAD.
+_TRY_ANEW: Final = frozenset({"40001", "40P01", 1213, 1020})
+_PARK: Final = "UPDATE {live} SET state = 2, lease = NULL, node = NULL, error = ? WHERE place = ?"
+
+
+class Database:
+    """One database: its connections and its words."""
+
+    def __init__(self, engine: Engine, dialect: Dialect, sender: str) -> None:
+        self.engine = engine
+        self.dialect = dialect
+        self.sender = sender
+        self.parked = 0
+        driver: Any = engine.dialect.loaded_dbapi
+        self._errors: tuple[type[Exception], ...] = (driver.Error, exc.DBAPIError, exc.TimeoutError)
+        self._bugs: tuple[type[Exception], ...] = (
+            driver.DataError,
+            driver.IntegrityError,
+            driver.NotSupportedError,
+            driver.ProgrammingError,
+        )
+
+    def prepare(self) -> None:
+        """Make or migrate the tables. Raises StoreUnavailable, SchemaTooNew."""
+        self._mapped("open", lambda: self._with_cursor(self._migrate))
+
+    def _migrate(self, connection: Any, cursor: Any) -> None:
+        migrate(cursor, self.dialect)
+
+    def write(self, doing: str, work: Callable[[Tx], T]) -> T:
+        """`work` in a transaction, committed. `doing` is what an error says.
+
+        Rows that it cannot read are parked, and it is done anew without them.
+        """
+        while True:
+            try:
+                return self._mapped(doing, lambda: self._transact(work, self.dialect.begin))
+            except Unreadable as error:
+                self._park(error.rows)
+
+    def _park(self, rows: dict[int, str]) -> None:
+        written = [(f"cannot be read: {why}", place) for place, why in rows.items()]
+        self.write("park", lambda tx: tx.many(_PARK, written))
+        self.parked += len(rows)
+        structlog.stdlib.get_logger("oncue.stores.sql").error(
+            "rows that cannot be read were set aside", rows=written
+        )
+
+    def look(self, doing: str, work: Callable[[Tx], T]) -> T:
+        """`work`, which only reads, on one instant's view."""
+        return self._mapped(doing, lambda: self._transact(work, self.dialect.begin_look))
+
+    def _mapped(self, doing: str, attempt: Callable[[], T]) -> T:
+        for tries_left in reversed(range(_TRIES_MAX)):
+            try:
+                return attempt()
+            except Unsettled as error:
+                if not tries_left:
+                    raise StoreUnavailable(self.dialect.name, doing) from error
+            except self._errors as error:
+                cause = (error.orig if isinstance(error, exc.DBAPIError) else None) or error
+                if isinstance(cause, self._bugs):
+                    raise
+                if not tries_left or _code_of(cause) not in _TRY_ANEW:
+                    raise StoreUnavailable(self.dialect.name, doing) from cause
+        raise AssertionError("the last try returns or raises")
+
+    def _transact(self, work: Callable[[Tx], T], begin: Callable[[Any], int]) -> T:
+        def transact(connection: Any, cursor: Any) -> T:
+            tx = Tx(cursor, self.dialect, begin(cursor))
+            result = work(tx)
+            connection.commit()
+            if tx.hints:
+                self._hint(connection, cursor, tx.hints)
+            return result
+
+        return self._with_cursor(transact)
+
+    def _hint(self, connection: Any, cursor: Any, hints: set[str]) -> None:
+        try:
+            self.dialect.notify(cursor, self.sender, hints)
+        except self._errors as error:
+            # What was to be done is committed, and others look by themselves in a while.
+            self._drop(connection, error)
+
+    def _with_cursor(self, work: Callable[[Any, Any], T]) -> T:
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            result = work(connection, cursor)
+            cursor.close()
+        except BaseException as error:
+            self._drop(connection, error)
+            raise
+        finally:
+            connection.close()
+        return result
+
+    def _drop(self, connection: Any, error: BaseException) -> None:
+        """Never use this connection again, nor any other when it is the server that is gone."""
+        connection.invalidate(error)
+        dialect: Any = self.engine.dialect
+        if isinstance(error, self._errors) and dialect.is_disconnect(error, None, None):
+            self.engine.dispose()
+
+
+def _code_of(error: BaseException) -> object:
+    """The driver's code: SQLSTATE in PostgreSQL, an error number in MySQL."""
+    return getattr(error, "sqlstate", None) or next(iter(error.args), None)

@@ -1,0 +1,75 @@
+"""SQLite: a file, one writer at a time."""
+
+from collections.abc import Iterator, Sequence
+from json import dumps
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from .._moments import microseconds
+from ..clock import StoreClock
+from ._dialect import Cursor, Dialect
+
+_PIECE: Final = 500  # its older builds take 999 parameters
+
+
+class SqliteDialect(Dialect):
+    """Times are the `StoreClock`'s. Nothing is locked: whoever writes is alone."""
+
+    name = "sqlite"
+    driver = "pysqlite"
+    words: ClassVar[dict[str, str]] = {
+        "id": "BLOB",
+        "name": "TEXT",
+        "text": "TEXT",
+        "bytes": "BLOB",
+        "int": "INTEGER",
+        "float": "REAL",
+        "serial": "INTEGER PRIMARY KEY",
+        "options": "",
+        "state_first": "",
+        "where_key": " WHERE unique_key IS NOT NULL",
+        "where_lease": " WHERE lease IS NOT NULL",
+        "where_ready": " WHERE state = 0",
+        "held_index": "CREATE INDEX {live_held} ON {live} (queue_name) WHERE state = 2",
+        "by_ready": "INDEXED BY {live_ready}",
+        "by_held": "INDEXED BY {live_held}",
+        "by_lease": "INDEXED BY {live_lease}",
+        "for_update": "",
+        "for_update_unlocked": "",
+        "insert": "INSERT",
+        "or_not": "ON CONFLICT DO NOTHING",
+        "names": "json_each(?) AS q",
+    }
+
+    def __init__(self, prefix: str, clock: StoreClock) -> None:
+        super().__init__(prefix)
+        self._clock = clock
+
+    def among(self, values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+        for start in range(0, len(values), _PIECE):
+            piece = values[start : start + _PIECE]
+            yield (
+                f"IN ({','.join('?' * len(piece))})",
+                [value.bytes if isinstance(value, UUID) else value for value in piece],
+            )
+
+    def names(self, names: Sequence[str]) -> str:
+        return dumps(names)
+
+    def begin(self, cursor: Cursor) -> int:
+        cursor.execute("BEGIN IMMEDIATE")
+        return self.now_us(cursor)
+
+    def begin_look(self, cursor: Cursor) -> int:
+        cursor.execute("BEGIN")
+        return self.now_us(cursor)
+
+    def now_us(self, cursor: Cursor) -> int:
+        return microseconds(self._clock.now())
+
+    def has_table(self, cursor: Cursor, name: str) -> bool:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
+        return bool(cursor.fetchall())
+
+    def begin_migration(self, cursor: Cursor) -> None:
+        cursor.execute("BEGIN IMMEDIATE")

