@@ -32,7 +32,7 @@ from .executors import Executors
 from .handlers import Handlers
 from .membership import Membership
 from .pool import Pool
-from .puller import Puller
+from .puller import BY_HAND, Puller
 from .queue import QueueActor
 from .roster import Roster
 from .store import StoreActor
@@ -209,7 +209,7 @@ def _queues() -> AnyChild:
 def _puller(parts: Parts) -> AnyChild:
     def make() -> Puller:
         return Puller(
-            node=f"{parts.node}/by-hand",
+            node=f"{parts.node}{BY_HAND}",
             store="./store",
             pool="./work/pool",
             waiters="./waiters",
