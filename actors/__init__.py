@@ -13,6 +13,7 @@ from .errors import UnknownTask as UnknownTask
 from .events import EventStream as EventStream
 from .events import Listeners as Listeners
 from .graph import Parts as Parts
+from .graph import durable_graph as durable_graph
 from .graph import memory_graph as memory_graph
 from .handlers import FunctionHandler as FunctionHandler
 from .handlers import Handlers as Handlers

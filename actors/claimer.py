@@ -29,6 +29,11 @@ class Claimer:
         """Not before it has, and not once the node was given up."""
         return self._incarnation == self._roster.incarnation_of(self.node)
 
+    @property
+    def was_given_up(self) -> bool:
+        """It had joined, and has lost that: what it holds is not its own any more."""
+        return self._incarnation > 0 and not self.has_joined
+
     def offer(self, count: int) -> int:
         """The first of `count` leases. None is offered twice, though an answer be lost."""
         first = self._next_lease
@@ -45,8 +50,7 @@ class Claimer:
         )
         self._incarnation = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
         self._next_lease = first_lease(self._incarnation)
-        self._roster.note(self.node, self._incarnation)
-        self._roster.heard_at_s = max(self._roster.heard_at_s, sent_at_s)
+        self._roster.note(self.node, self._incarnation, sent_at_s)
 
     async def reconcile(self, held: Collection[int]) -> frozenset[int]:
         """Put back what it does not know that it holds; which of `held` are void."""

@@ -1,4 +1,4 @@
-"""The tree of a queue, as data: print it before it runs.
+"""The trees of a queue, as data: print them before they run.
 
 oncue                    one_for_one
 ├── store                the group commit
@@ -7,10 +7,12 @@ oncue                    one_for_one
 ├── waiters              whoever waits for a task to end
 ├── dead-letters         new lives, and expiry
 ├── work                 rest_for_one
+│   ├── membership       durable: heartbeats; losing it stops the work
 │   ├── pool             free workers, exchanges
 │   ├── workers          dynamic: run handlers
 │   └── queues           dynamic: one per queue that is written to
 ├── puller               tasks pulled by hand
+├── ears                 durable, where the store has hints: what other processes tell
 └── door                 the facade's way in; drains when it closes
 """
 
@@ -19,22 +21,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..runtime import Actor, ChildSpec, Clock, Entropy, Overflow, Strategy, SupervisorSpec
-from ..stores import Store
+from ..stores import Hinting, Store
 from .admission import Admission
 from .backoff import RetryPolicy
 from .dead_letters import DeadLetterKeeper
 from .door import DRAIN_MARGIN_S, Door, Entrance
+from .ears import Ears
 from .events import EventFan, Listeners
 from .executors import Executors
 from .handlers import Handlers
+from .membership import Membership
 from .pool import Pool
-from .puller import Puller
+from .puller import BY_HAND, Puller
 from .queue import QueueActor
 from .roster import Roster
 from .store import StoreActor
 from .tally import Tally
-from .waiters import Waiters
+from .waiters import LOOK_S, Waiters
 from .worker import Worker
+
+AnyChild = ChildSpec[Any] | SupervisorSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,105 +71,116 @@ class Parts:
 
 
 def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
-    """The `memory` adapter's tree."""
-    executors = Executors(
-        parts.clock, threads_max=parts.threads_max, processes_max=parts.processes_max
-    )
-    graph = object()
+    """The `memory` adapter's tree: one process."""
+    work = [_pool(parts), _workers(parts), _queues()]
+    return _graph(name, parts, work=work)
+
+
+def durable_graph(name: str, parts: Parts, *, beat_every_s: float) -> SupervisorSpec:
+    """A tree for a store that other processes use as well."""
+    work = [
+        _membership(parts, beat_every_s),
+        _pool(parts),
+        # At once: when the membership falls, what runs here runs elsewhere. (At an orderly
+        # stop the door has drained them before.)
+        _workers(parts, shutdown_s=0.0),
+        _queues(),
+    ]
+    return _graph(name, parts, work=work, look_s=parts.poll_interval_s, ears=_ears(parts))
+
+
+def _graph(
+    name: str,
+    parts: Parts,
+    *,
+    work: list[AnyChild],
+    look_s: float = LOOK_S,
+    ears: list[AnyChild] | None = None,
+) -> SupervisorSpec:
     return SupervisorSpec(
         name,
         children=[
-            ChildSpec("store", lambda: _store(parts, graph), shutdown_s=30.0),
+            _store(parts),
             SupervisorSpec("listeners", strategy=Strategy.DYNAMIC),
-            ChildSpec(
-                "events",
-                lambda: EventFan(parts.listeners, under="./listeners", clock=parts.clock),
-                overflow=Overflow.DROP_OLD,
-            ),
-            ChildSpec("waiters", lambda: Waiters(store="./store")),
-            ChildSpec(
-                "dead-letters",
-                lambda: DeadLetterKeeper(
-                    store="./store",
-                    pool="./work/pool",
-                    tally=parts.tally,
-                    handlers=parts.handlers,
-                ),
-            ),
-            SupervisorSpec(
-                "work",
-                strategy=Strategy.REST_FOR_ONE,
-                children=[
-                    ChildSpec("pool", lambda: _pool(parts)),
-                    SupervisorSpec(
-                        "workers",
-                        strategy=Strategy.DYNAMIC,
-                        # A worker crashes only with the runtime around it; each may once.
-                        intensity=parts.workers_max,
-                        children=[
-                            ChildSpec(str(n), _worker_factory(n, parts, executors), capacity=2)
-                            for n in range(parts.workers_max)
-                        ],
-                    ),
-                    SupervisorSpec("queues", strategy=Strategy.DYNAMIC),
-                ],
-            ),
-            ChildSpec("puller", lambda: _puller(parts)),
-            ChildSpec(
-                "door",
-                lambda: Door(
-                    parts.entrance,
-                    parts.listeners,
-                    _queue_factory(parts),
-                    grace_s=parts.shutdown_grace_s,
-                ),
-                shutdown_s=parts.shutdown_grace_s + 2 * DRAIN_MARGIN_S,
-            ),
+            _events(parts),
+            ChildSpec("waiters", lambda: Waiters(store="./store", look_s=look_s)),
+            _dead_letters(parts),
+            SupervisorSpec("work", strategy=Strategy.REST_FOR_ONE, children=work),
+            _puller(parts),
+            *(ears or ()),
+            _door(parts),
         ],
     )
 
 
-def _store(parts: Parts, graph: object) -> StoreActor:
+def _store(parts: Parts) -> AnyChild:
     """First to start and last to stop, so it keeps a second graph from running at once."""
-    entrance = parts.entrance
-    return StoreActor(
-        parts.store, on_opened=lambda: entrance.reserve(graph), on_closed=entrance.release
+    entrance, graph = parts.entrance, object()
+
+    def make() -> StoreActor:
+        return StoreActor(
+            parts.store, on_opened=lambda: entrance.reserve(graph), on_closed=entrance.release
+        )
+
+    return ChildSpec("store", make, shutdown_s=30.0)
+
+
+def _events(parts: Parts) -> AnyChild:
+    return ChildSpec(
+        "events",
+        lambda: EventFan(parts.listeners, under="./listeners", clock=parts.clock),
+        overflow=Overflow.DROP_OLD,
     )
 
 
-def _pool(parts: Parts) -> Pool:
-    return Pool(
-        node=parts.node,
-        store="../store",
-        waiters="../waiters",
-        events="../events",
-        listeners=parts.listeners,
-        handlers=parts.handlers,
-        queues=parts.queues,
-        policy=parts.policy,
-        tally=parts.tally,
-        tracing=parts.tracing,
-        entropy=parts.entropy,
-        poll_interval_s=parts.poll_interval_s,
-        roster=parts.roster,
+def _dead_letters(parts: Parts) -> AnyChild:
+    return ChildSpec(
+        "dead-letters",
+        lambda: DeadLetterKeeper(
+            store="./store",
+            pool="./work/pool",
+            tally=parts.tally,
+            handlers=parts.handlers,
+        ),
     )
 
 
-def _puller(parts: Parts) -> Puller:
-    return Puller(
-        node=f"{parts.node}/by-hand",
-        store="./store",
-        pool="./work/pool",
-        waiters="./waiters",
-        policy=parts.policy,
-        entropy=parts.entropy,
-        roster=parts.roster,
+def _membership(parts: Parts, beat_every_s: float) -> AnyChild:
+    return ChildSpec(
+        "membership",
+        lambda: Membership(store="../store", roster=parts.roster, beat_every_s=beat_every_s),
+        shutdown_s=0.0,  # it may be waiting for a store that does not answer
     )
 
 
-def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable[[], Actor[Any]]:
-    def make() -> Worker:
-        return Worker(
+def _pool(parts: Parts) -> AnyChild:
+    def make() -> Pool:
+        return Pool(
+            node=parts.node,
+            store="../store",
+            waiters="../waiters",
+            events="../events",
+            listeners=parts.listeners,
+            handlers=parts.handlers,
+            queues=parts.queues,
+            policy=parts.policy,
+            tally=parts.tally,
+            tracing=parts.tracing,
+            entropy=parts.entropy,
+            poll_interval_s=parts.poll_interval_s,
+            roster=parts.roster,
+        )
+
+    return ChildSpec("pool", make)
+
+
+def _workers(parts: Parts, *, shutdown_s: float = 5.0) -> AnyChild:
+    executors = Executors(
+        parts.clock, threads_max=parts.threads_max, processes_max=parts.processes_max
+    )
+
+    def factory(number: int) -> Callable[[], Actor[Any]]:
+        return lambda: Worker(
             f"{parts.node}/{number}",
             pool="../pool",
             handlers=parts.handlers,
@@ -173,7 +190,55 @@ def _worker_factory(number: int, parts: Parts, executors: Executors) -> Callable
             tracing=parts.tracing,
         )
 
-    return make
+    return SupervisorSpec(
+        "workers",
+        strategy=Strategy.DYNAMIC,
+        # A worker crashes only with the runtime around it; each may once.
+        intensity=parts.workers_max,
+        children=[
+            ChildSpec(str(n), factory(n), capacity=2, shutdown_s=shutdown_s)
+            for n in range(parts.workers_max)
+        ],
+    )
+
+
+def _queues() -> AnyChild:
+    return SupervisorSpec("queues", strategy=Strategy.DYNAMIC)
+
+
+def _puller(parts: Parts) -> AnyChild:
+    def make() -> Puller:
+        return Puller(
+            node=f"{parts.node}{BY_HAND}",
+            store="./store",
+            pool="./work/pool",
+            waiters="./waiters",
+            policy=parts.policy,
+            entropy=parts.entropy,
+            roster=parts.roster,
+        )
+
+    return ChildSpec("puller", make)
+
+
+def _ears(parts: Parts) -> list[AnyChild]:
+    store = parts.store
+    if not isinstance(store, Hinting):
+        return []
+    return [ChildSpec("ears", lambda: Ears(store, pool="./work/pool"), shutdown_s=0.0)]
+
+
+def _door(parts: Parts) -> AnyChild:
+    return ChildSpec(
+        "door",
+        lambda: Door(
+            parts.entrance,
+            parts.listeners,
+            _queue_factory(parts),
+            grace_s=parts.shutdown_grace_s,
+        ),
+        shutdown_s=parts.shutdown_grace_s + 2 * DRAIN_MARGIN_S,
+    )
 
 
 def _queue_factory(parts: Parts) -> Callable[[str], QueueActor]:

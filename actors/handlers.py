@@ -10,6 +10,7 @@ the whole task; anything else is a type that pydantic validates the payload into
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any, Literal, TypeAlias, get_type_hints
 
@@ -72,6 +73,7 @@ class FunctionHandler(TaskHandler):
     ) -> None:
         self.task_type = task_type
         self.function = function
+        self._said = executor
         self.executor: ExecutorKind = self._check_executor(executor)
         self._adapter = self._payload_adapter()
         self.__doc__ = function.__doc__
@@ -84,6 +86,14 @@ class FunctionHandler(TaskHandler):
             return self._adapter.validate_python(task.payload)
         except ValidationError as error:
             raise PayloadError(self.task_type, error) from error
+
+    def where_not_said(self, executor: ExecutorKind) -> "FunctionHandler":
+        """This one, or the same to run in `executor`: a plain function's, without its own."""
+        if self._said is not None or self.executor in ("async", executor):
+            return self
+        moved = copy(self)
+        moved.executor = self._check_executor(executor)
+        return moved
 
     async def handle(self, task: TaskData) -> Any:
         """Run the function where it is: in the event loop, whatever its executor."""
@@ -161,7 +171,8 @@ def task_handler(
 class Handlers:
     """Which handler a task type has here. `task_types` goes into every claim."""
 
-    def __init__(self) -> None:
+    def __init__(self, executor: ExecutorKind = "thread") -> None:
+        self._executor: ExecutorKind = executor
         self._handlers: dict[str, TaskHandler] = {}
         self.task_types: frozenset[str] = frozenset()
 
@@ -176,6 +187,8 @@ class Handlers:
                     f"not {type(handler).__name__}"
                 )
             handler = FunctionHandler(task_type, handler)
+        if isinstance(handler, FunctionHandler):
+            handler = handler.where_not_said(self._executor)
         self._handlers[task_type] = handler
         self.task_types = frozenset(self._handlers)
 

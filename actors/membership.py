@@ -34,28 +34,34 @@ class NodeSuperseded(RuntimeError):
 
 
 class Membership(Actor[SendBeats]):
-    """Sends a heartbeat every `beat_s` seconds for whoever is on the roster."""
+    """Sends a heartbeat every `beat_every_s` seconds for whoever is on the roster.
 
-    def __init__(self, *, store: str, roster: Roster, beat_s: float) -> None:
+    That may be oftener than the store expects one (`Roster.beat_s`).
+    """
+
+    def __init__(self, *, store: str, roster: Roster, beat_every_s: float) -> None:
         self._store_path = store
         self._roster = roster
-        self._beat_s = beat_s
+        self._beat_every_s = beat_every_s
 
     async def on_start(self) -> None:
         self._fail_if_superseded()
         self._store: Ref[StoreMessage] = self.context.lookup(self._store_path)
-        self.context.timers.every("beat", self._beat_s, SendBeats())
+        self.context.timers.every("beat", self._beat_every_s, SendBeats())
 
     async def receive(self, message: SendBeats) -> None:
         beats = self._roster.beats()
         if not beats:
             return
+        # Before it asks: a process that stood still must not pass for one that lived.
+        left_s = self._left_s()
         sent_at_s = self.context.now()
-        self._fail_if_silent()  # before it asks: a stopped clock must not pass for a living node
         try:
-            pulses = await self._store.ask(Heartbeat(beats=beats), timeout_s=self._beat_s)
+            pulses = await self._store.ask(
+                Heartbeat(beats=beats), timeout_s=min(self._beat_every_s, left_s)
+            )
         except STORE_TROUBLE:
-            self._fail_if_silent()
+            self.context.timers.after("silence", self._left_s(), SendBeats())
             return
         for beat, pulse in zip(beats, pulses, strict=True):
             if beat.incarnation != self._roster.incarnation_of(beat.node):
@@ -67,10 +73,14 @@ class Membership(Actor[SendBeats]):
         self._fail_if_superseded()
         self._roster.heard_at_s = max(self._roster.heard_at_s, sent_at_s)
 
-    def _fail_if_silent(self) -> None:
+    def _left_s(self) -> float:
+        """How long it may still go on without an answer. Raises `NodeLost` when it may not."""
+        assert self._roster.beat_s is not None
         silent_s = self.context.now() - self._roster.heard_at_s
-        if silent_s >= SILENT_BEATS * self._beat_s:
+        left_s = SILENT_BEATS * self._roster.beat_s - silent_s
+        if left_s <= 0:
             self._give_up(f"the store has acknowledged nothing for {silent_s:.1f} s")
+        return left_s
 
     def _fail_if_superseded(self) -> None:
         if self._roster.superseded is not None:

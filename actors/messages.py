@@ -277,6 +277,14 @@ class SendBeats:
     """Time for a heartbeat."""
 
 
+# -- to the ears ----------------------------------------------------------------------------
+
+
+@record
+class Listen:
+    """Wait for the next hint of another process."""
+
+
 # -- to the waiters -------------------------------------------------------------------------
 
 

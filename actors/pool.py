@@ -125,7 +125,9 @@ class Pool(Actor[PoolMessage]):
         self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
         self._events: Ref[EventMessage] = self.context.lookup(events)
         self._claimer = Claimer(self._node, self._store, self._roster, self._now)
-        self.context.timers.every("poll", self._poll_interval_s, LookAround())
+        # Spread, so that many processes that started together do not poll together.
+        poll_s = self._poll_interval_s * (0.8 + 0.2 * self._random())
+        self.context.timers.every("poll", poll_s, LookAround())
         leases_s = min(LOOK_AT_LEASES_S, self._roster.beat_s or LOOK_AT_LEASES_S)
         self.context.timers.every("leases", leases_s, LookAtLeases())
         self.context.timers.after("first look", 0, LookAtLeases())
@@ -233,6 +235,8 @@ class Pool(Actor[PoolMessage]):
 
     async def _meet_store(self) -> None:
         """Raises one of `STORE_TROUBLE`; what was to be settled is then offered again."""
+        if self._only == frozenset() or self._claimer.was_given_up:
+            return  # it works nothing here; or is about to be stopped, after the membership
         if not self._claimer.has_joined:
             await self._claimer.join()
         if self._doubtful:

@@ -34,6 +34,8 @@ from .messages import (
 from .roster import Roster
 
 LOOK_AT_LEASES_S = 5.0
+BY_HAND = "/by-hand"
+"""What a puller's name ends in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,10 @@ class Roster:
     """When the last request was sent that the store has acknowledged (event loop seconds)."""
     _incarnations: dict[str, int] = field(default_factory=dict[str, int])
 
-    def note(self, node: str, incarnation: int) -> None:
+    def note(self, node: str, incarnation: int, sent_at_s: float) -> None:
+        """It has joined, by a request sent at `sent_at_s`."""
         self._incarnations[node] = incarnation
+        self.heard_at_s = sent_at_s
 
     def drop(self, node: str) -> None:
         self._incarnations.pop(node, None)

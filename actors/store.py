@@ -47,14 +47,30 @@ class StoreActor(Actor[StoreMessage]):
         self._on_closed = on_closed
 
     async def on_start(self) -> None:
-        await self._store.open()
+        self._is_open = False
+        try:
+            await self._open()
+        except StoreUnavailable:
+            if self.context.generation == 1:
+                raise  # nobody has used it yet; from then on, to be out of reach is a state
         self._on_opened()
+
+    async def _open(self) -> None:
+        await self._store.open()
+        self._is_open = True
 
     async def on_stop(self, reason: Exception | None) -> None:
         await self._store.close()
         self._on_closed()
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
+        if not self._is_open:
+            try:
+                await self._open()
+            except StoreUnavailable as error:
+                for envelope in batch:
+                    envelope.fail(error)
+                return
         adds = [(e, e.message.rows) for e in batch if isinstance(e.message, Add)]
         edits = [(e, e.message.changes) for e in batch if isinstance(e.message, Edit)]
         # What producers brought is stored before the pool looks for work.

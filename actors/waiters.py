@@ -1,7 +1,7 @@
 """Whoever waits for a task to end: deferred replies, woken by hints from the pool.
 
 A hint may be lost, and a task may end without one (purged, expired); so they are also looked
-up every `LOOK_S`.
+up every `look_s`; from another process, that is the only way to hear of an end.
 """
 
 from uuid import UUID
@@ -34,13 +34,14 @@ class Waiters(Actor[WaiterMessage]):
     `ActorDied` and may ask again.
     """
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, *, look_s: float = LOOK_S) -> None:
         self._store_path = store
+        self._look_s = look_s
         self._waiting: dict[UUID, list[Envelope]] = {}
 
     async def on_start(self) -> None:
         self._store: Ref[StoreMessage] = self.context.lookup(self._store_path)
-        self.context.timers.every("look", LOOK_S, LookForEnds())
+        self.context.timers.every("look", self._look_s, LookForEnds())
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         look: dict[UUID, None] = {}

@@ -4,7 +4,16 @@ Adapters that need a driver are imported from their own module, never from here.
 """
 
 from ._record import record
-from .base import BEATS_MISSED_MAX, Edited, Exchanged, Pulse, Reconciled, Store, Survey
+from .base import (
+    BEATS_MISSED_MAX,
+    Edited,
+    Exchanged,
+    Hinting,
+    Pulse,
+    Reconciled,
+    Store,
+    Survey,
+)
 from .clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .codec import (
     clip_error,
@@ -86,6 +95,7 @@ __all__ = [
     "DuplicateTask",
     "Edited",
     "Exchanged",
+    "Hinting",
     "Holder",
     "LiveTasks",
     "MemoryStore",

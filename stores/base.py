@@ -20,7 +20,7 @@ Rules:
 
 from collections.abc import Collection, Sequence
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from ._record import record
 from .records import AddOutcome, ClaimedTask, Counts, Holder, NodeView, TaskRow, TaskView
@@ -89,6 +89,19 @@ class Edited:
     count: int
     queue_name: str | None = None
     holder: Holder | None = None
+
+
+@runtime_checkable
+class Hinting(Protocol):
+    """A store by which processes can give each other hints has this as well."""
+
+    async def next_hint(self) -> str | None:
+        """Wait for the next one: the queue that may have something ready, or None: anything.
+
+        A hint may be lost. It waits only, and holds up no other call; cancelled, it ends at once.
+        Raises StoreUnavailable and StoreClosed.
+        """
+        ...
 
 
 class Store(Protocol):

@@ -13,16 +13,22 @@ from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, sleep_forever
 from anyio.abc import TaskStatus
 
 from oncue.actors import EventStream, Handlers, QueueNotRunning, Roster, Tally, TaskHandler
+from oncue.actors.handlers import ExecutorKind
 from oncue.actors.job_events import EVENT_ALL
+from oncue.actors.membership import NodeSuperseded
 from oncue.actors.messages import STORE_TROUBLE, Count, ListenersChanged, hint
 from oncue.adapters.client import QueueClient
 from oncue.runtime import (
     ActorSystem,
     Clock,
     Entropy,
+    EscalatedFailure,
     SupervisorSpec,
 )
 from oncue.stores import Counts
+
+HEALTH_S = 5.0
+"""How long a health check waits for the store."""
 
 
 class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
@@ -42,11 +48,21 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
     changed it; `enqueue` may then be repeated with the same task, which is idempotent.
     """
 
-    def __init__(self, name: str, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        beat_s: float | None = None,
+        executor: ExecutorKind = "thread",
+    ) -> None:
+        """`beat_s`: how often the store expects a heartbeat (None: it does not). `executor`:
+        where plain functions run that do not say it themselves."""
         super().__init__(name, clock=clock, entropy=entropy)
-        self._handlers = Handlers()
+        self._handlers = Handlers(executor)
         self._tally = Tally()
-        self._roster = Roster()
+        self._roster = Roster(beat_s)
 
     # -- running ------------------------------------------------------------------------
 
@@ -67,10 +83,23 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
         if self._entrance.is_open:
             raise RuntimeError(f"the {self.name} queue is running already")
-        async with ActorSystem(
+        system = ActorSystem(
             self.child_spec(), shutdown_s=self._stop_s, clock=self._clock, entropy=self._entropy
-        ):
-            yield self
+        )
+        up = False
+        try:
+            async with system:
+                up = True
+                yield self
+            return
+        except EscalatedFailure as failure:
+            # What keeps it from starting comes out as it is, and so does that somebody has taken
+            # its place. A later defect comes with all that is known of its way.
+            reason = root_cause(failure)
+            if failure.path != self.name or (up and not isinstance(reason, NodeSuperseded)):
+                raise
+            cause = failure.__cause__ or reason.__cause__
+        raise reason from cause
 
     async def run(self, *, task_status: TaskStatus["QueueBase"] = TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; `await tg.start(queue.run)` returns the queue once it is up."""
@@ -134,11 +163,13 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
                 self._section: {},
             }
         try:
-            counts = await self._ask(Count(queue_name=None))
-        except STORE_TROUBLE as error:
+            request = Count(queue_name=None)
+            counts = await self._ask_of(self._inside.store, request, timeout_s=HEALTH_S)
+            section, more = await self._health(counts)
+        except (*STORE_TROUBLE, QueueNotRunning) as error:
             return {
                 "healthy": False,
-                "running": True,
+                "running": self.running,
                 "warnings": [str(error)],
                 "metrics": self.metrics,
                 self._section: {"store_reachable": False},
@@ -148,7 +179,6 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
             f"{counts.ready_types[name]} tasks of type {name!r} wait: no handler is registered here"
             for name in unhandled
         ]
-        section, more = self._health(counts)
         return {
             "healthy": True,
             "running": True,
@@ -162,7 +192,7 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
         return f"{self.name}_queue"
 
     @abstractmethod
-    def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
+    async def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
         """The adapter's own section of the health check, and its warnings."""
 
     # -- events -------------------------------------------------------------------------
@@ -197,3 +227,9 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
     def __repr__(self) -> str:
         state = "running" if self.running else "not running"
         return f"<{type(self).__name__} {self.name} {state}, {len(self.list_handlers())} handlers>"
+
+
+def root_cause(failure: EscalatedFailure) -> Exception:
+    """The crash below all supervisors that gave up."""
+    crash = failure.exceptions[0]
+    return root_cause(crash) if isinstance(crash, EscalatedFailure) else crash

@@ -37,8 +37,8 @@ def test_what_is_no_count_is_refused(folder: Folder, value: str) -> None:
 def test_every_wrong_key_is_named_at_once(folder: Folder) -> None:
     folder.write("queue.yaml", "queue: {max_worker: 4, when_full: never, result_ttl: x}")
     assert [problem.key for problem in failure().problems] == [
-        "queue.when_full",
         "queue.result_ttl",
+        "queue.when_full",
         "queue.max_worker",
     ]
 

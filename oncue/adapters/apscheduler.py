@@ -1,0 +1,227 @@
+"""The `apscheduler` adapter: persistent, and clustered where its store is shared."""
+
+import os
+import socket
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from oncue.actors import durable_graph
+from oncue.actors.handlers import ExecutorKind
+from oncue.actors.messages import ListNodes
+from oncue.actors.puller import BY_HAND
+from oncue.adapters.metadata import QueueCapability, QueueMetadata
+from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
+from oncue.runtime import Clock, Entropy, SupervisorSpec
+from oncue.stores import CallableStoreClock, Counts, MemoryStore, Store
+
+JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
+
+EMBEDDED_URL = "sqlite:///oncue.db"
+BEAT_ALONE_S = 1.0
+"""How often a node that has its store to itself looks whether somebody has taken its place."""
+ALONE = "single"
+"""The name of such a node: whoever starts under it takes the work over at once."""
+
+
+class APSchedulerSettings(StoreQueueSettings):
+    """What can be set on the apscheduler queue. Times are seconds."""
+
+    job_store_type: JobStoreType = "memory"
+    """Where tasks are kept: `memory` is gone with the process; `sqlalchemy` is SQLite, PostgreSQL,
+    MySQL or MariaDB."""
+    job_store_url: Annotated[str | None, Field(repr=False)] = None
+    """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
+    the file `oncue.db` of SQLite."""
+    sqlalchemy_tablename: Annotated[str, Field(min_length=1)] = "apscheduler_jobs"
+    """The table of live tasks, and what the names of the other tables begin with."""
+    sqlalchemy_engine_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
+    """Arguments of SQLAlchemy's `create_engine`."""
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    """`FULL`: what is acknowledged is on disk. `NORMAL`: faster, and a power failure may lose the
+    last moments."""
+    mongodb_database: str = "apscheduler"
+    """The database of a MongoDB store."""
+    mongodb_collection: str = "jobs"
+    """What the names of its collections begin with."""
+    mongodb_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
+    """Arguments of its client."""
+    redis_jobs_key: str = "apscheduler.jobs"
+    """What the keys of tasks begin with in a Redis store."""
+    redis_run_times_key: str = "apscheduler.run_times"
+    """What the keys of due times begin with there."""
+    redis_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
+    """Arguments of its client."""
+    executor_type: Literal["asyncio", "async", "thread", "process"] = "thread"
+    """Where plain functions run that do not say it themselves: `asyncio` and `async` are both the
+    event loop. Async functions always run there."""
+    enable_clustering: bool = False
+    """Whether several processes work on the store at once."""
+    cluster_id: Annotated[str, Field(min_length=1)] | None = None
+    """This process's own name among them, unlike any other's; None: one is made up."""
+    cluster_heartbeat_interval: Interval = 30.0
+    """Seconds between heartbeats. Who misses four is given up, and others take over."""
+
+    @field_validator("job_store_type")
+    @classmethod
+    def _is_there(cls, kind: JobStoreType) -> JobStoreType:
+        if kind in ("mongodb", "redis"):
+            raise PydanticCustomError(
+                "no_such_store",
+                f"a {kind} job store is not available in this version; use sqlalchemy or memory",
+            )
+        return kind
+
+    @field_validator("job_store_url")
+    @classmethod
+    def _fits_the_type(cls, url: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("job_store_type")
+        if url is None or kind is None:
+            return url
+        if kind == "memory":
+            raise PydanticCustomError(
+                "no_address",
+                "a memory job store has no address; for a store that keeps tasks, set "
+                "job_store_type to sqlalchemy",
+            )
+        return url
+
+    @field_validator("enable_clustering")
+    @classmethod
+    def _needs_a_shared_store(cls, enabled: bool, info: ValidationInfo) -> bool:
+        if enabled and info.data.get("job_store_type") == "memory":
+            raise PydanticCustomError(
+                "nothing_shared",
+                "a memory job store cannot be shared by several nodes; set job_store_type to "
+                "sqlalchemy and job_store_url to a database that all of them reach",
+            )
+        return enabled
+
+    @classmethod
+    def of_url(cls, url: str) -> dict[str, Any]:
+        """A database's address."""
+        return {"job_store_type": "sqlalchemy", "job_store_url": url}
+
+    @property
+    def executor(self) -> ExecutorKind:
+        """`executor_type` by the name that handlers know."""
+        return "async" if self.executor_type == "asyncio" else self.executor_type
+
+
+class APSchedulerQueue(StoreQueue):
+    """A queue whose tasks outlive its process, and that several processes may work on.
+
+    Without clustering, one process works on the store at a time, as the node `single`: one that
+    starts takes over at once, and the former, should it still live, cancels its handlers and ends
+    with `NodeSuperseded`. With clustering each node has a name of its own. A queue with `queues=[]`
+    works nothing and is no node: any number may enqueue and look.
+    """
+
+    def __init__(
+        self,
+        settings: APSchedulerSettings | None = None,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        self.settings = settings = settings or APSchedulerSettings()
+        super().__init__(
+            "apscheduler",
+            settings,
+            clock=clock,
+            entropy=entropy,
+            beat_s=settings.cluster_heartbeat_interval,
+            executor=settings.executor,
+        )
+        self._chance = self._entropy.uuid().hex[:8]
+
+    def _make_store(self) -> Store:
+        settings = self.settings
+        clock = CallableStoreClock(self._clock.now)
+        if settings.job_store_type == "memory":
+            return MemoryStore(
+                clock=clock,
+                result_ttl_s=settings.result_ttl,
+                dead_letter_ttl_s=settings.dead_letter_ttl,
+                result_cache_limit=settings.result_cache_limit,
+            )
+        from oncue.stores.sql import SqlStore  # a driver is loaded by whoever uses it
+
+        url = settings.job_store_url or EMBEDDED_URL
+        return SqlStore(
+            url,
+            clock=clock if url.startswith("sqlite") else None,  # servers have one of their own
+            result_ttl_s=settings.result_ttl,
+            dead_letter_ttl_s=settings.dead_letter_ttl,
+            table_name=settings.sqlalchemy_tablename,
+            engine_options=settings.sqlalchemy_engine_options,
+            synchronous=settings.sqlite_synchronous,
+            hold=self._clock.hold,
+        )
+
+    @property
+    def node(self) -> str:
+        """What the store knows this process as; asked at each start, for a process may fork."""
+        settings = self.settings
+        if settings.queues != frozenset():  # else it is nobody to the store
+            name = settings.cluster_id if settings.enable_clustering else ALONE
+            if name is not None:
+                return name
+        return f"{socket.gethostname()}-{os.getpid()}-{self._chance}"
+
+    def child_spec(self) -> SupervisorSpec:
+        interval = self.settings.cluster_heartbeat_interval
+        beat_every_s = interval if self.settings.enable_clustering else min(BEAT_ALONE_S, interval)
+        self._roster.superseded = None  # a new run may take the name back
+        return durable_graph(self.name, self._parts(), beat_every_s=beat_every_s)
+
+    async def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
+        nodes = [n for n in await self._ask(ListNodes()) if not n.node.endswith(BY_HAND)]
+        own = next((each for each in nodes if each.node == self.node), None)
+        silent = [each.node for each in nodes if not each.alive]
+        section = {
+            "store_reachable": True,
+            "job_store_type": self.settings.job_store_type,
+            "scheduler_running": False,
+            "node": self.node,
+            "heartbeat_age": own.silent_s if own else None,
+            "nodes_alive": len(nodes) - len(silent),
+            "nodes": [each.node for each in nodes if each.alive],
+            "total_tasks": counts.live,
+            "pending_tasks": counts.pending + counts.held,
+            "delayed_tasks": counts.delayed,
+            "processing_tasks": counts.processing,
+            "dead_letter_tasks": counts.dead_letters,
+        }
+        return section, [f"node {name!r} has been silent for too long" for name in silent]
+
+
+Queue = APSchedulerQueue
+
+MODULE_METADATA = QueueMetadata(
+    id=UUID("7f822c2b-1acf-47d7-b1ee-2174bbfc3f05"),
+    name="apscheduler",
+    provider="oncue",
+    version="1",
+    description="In a database, or in memory: survives the process, and works on many nodes.",
+    capabilities=frozenset(
+        {
+            QueueCapability.BASIC,
+            QueueCapability.PRIORITY,
+            QueueCapability.DELAYED,
+            QueueCapability.RETRY,
+            QueueCapability.DEAD_LETTER,
+            QueueCapability.BATCH,
+            QueueCapability.PERSISTENCE,
+            QueueCapability.METRICS,
+            QueueCapability.HEALTH,
+            QueueCapability.TRACKING,
+            QueueCapability.WORKER_POOLS,
+            QueueCapability.HORIZONTAL_SCALING,
+        }
+    ),
+    settings=APSchedulerSettings,
+    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
+)
