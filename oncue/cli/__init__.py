@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from oncue.cli import store_commands
+
 app = typer.Typer(
     name="oncue",
     help="An actor-model task runtime: supervised queues on asyncio and trio.",
@@ -38,6 +40,14 @@ def demo(
     ] = None,
     backend: Annotated[Backend, typer.Option(help="The event loop.")] = Backend.asyncio,
     workers: Annotated[int, typer.Option(min=1, help="Handlers that run at once.")] = 8,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Keep the tasks there, such as sqlite:///demo.db. A run that was killed goes on "
+            "when it is started again. Default: in memory.",
+        ),
+    ] = None,
 ) -> None:
     """Hash, count and parse every file of a folder, through a supervised queue.
 
@@ -47,7 +57,7 @@ def demo(
     # Imported here: `oncue --help` need not load a queue.
     from oncue.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(directory, backend=backend.value, workers=workers))
+    raise typer.Exit(run_demo(directory, backend=backend.value, workers=workers, store=store))
 
 
 @app.command()
@@ -85,6 +95,9 @@ def trace(
     except (NoSuchTrace, OSError) as error:
         typer.echo(f"oncue trace: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+store_commands.add_to(app)
 
 
 def main() -> None:

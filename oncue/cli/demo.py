@@ -2,6 +2,10 @@
 
 Each regular file below a folder becomes a task. The totals come from what the queue says of
 each task in the end, so they are true after an interruption too.
+
+On a durable store a run that was killed goes on when the demo is started again. A task of its
+own, which never runs, stands for the run while it is not over; the id of each file's task is
+made of the run's id and the file's name, so enqueuing it again changes nothing.
 """
 
 import logging
@@ -13,9 +17,12 @@ import sysconfig
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import anyio
 import structlog
@@ -25,14 +32,23 @@ from rich.table import Table
 
 from oncue.adapters import open_queue
 from oncue.adapters.base import QueueBase
+from oncue.cli.client import innermost
 from oncue.cli.examine import examine_file, examine_source, file_uri
 from oncue.cli.progress import show_progress
-from oncue.runtime import Clock, SystemClock
-from oncue.stores import TaskData, TaskResult, TaskStatus
+from oncue.runtime import Clock, EscalatedFailure, SystemClock
+from oncue.stores import DuplicateTask, StoreUnavailable, TaskData, TaskResult, TaskStatus
 
+FILES = "files"
+"""The queue."""
+LOOK_S = 0.05
 BATCH = 200
 RETRIES = 2
+RETRIES_DURABLE = 10
+"""More, because a task whose process was killed has used up an attempt."""
 RETRY_DELAY_S = 0.1
+RUN = "demo run"
+"""The type of the task that stands for a run: nobody handles it."""
+FAR = datetime(2999, 1, 1, tzinfo=UTC)
 DRAIN_S = 10.0
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -96,7 +112,7 @@ class Summary:
         return table
 
 
-def run_demo(directory: Path | None, *, backend: str, workers: int) -> int:
+def run_demo(directory: Path | None, *, backend: str, workers: int, store: str | None) -> int:
     """Run to the end, print the table, and return the exit status."""
     root = os.path.abspath(directory or sysconfig.get_path("stdlib"))
     console = Console(highlight=False)
@@ -109,39 +125,106 @@ def run_demo(directory: Path | None, *, backend: str, workers: int) -> int:
     # The table says what became of each failure; their log lines would drown it.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    summary = anyio.run(_demo, root, workers, console, SystemClock(), backend=backend)
+    try:
+        queue = _open(store, workers)
+    except (ValueError, ImportError) as error:
+        Console(stderr=True, highlight=False).print(f"oncue demo: {error}")
+        return 2
+    console.print(f"examining {root} with {workers} workers")
+    demo = Demo(queue, root, console, SystemClock(), durable=store is not None)
+    try:
+        summary = anyio.run(demo.run, backend=backend)
+    except (EscalatedFailure, StoreUnavailable) as failure:
+        Console(stderr=True, highlight=False).print(f"oncue demo: {innermost(failure)}")
+        return 1
     console.print(summary.table())
+    if summary.interrupted and demo.durable:
+        console.print("started again on this store, it goes on from here")
     return INTERRUPTED if summary.interrupted else 0
 
 
-async def _demo(root: str, workers: int, console: Console, clock: Clock) -> Summary:
-    queue = open_queue(
-        "memory", max_workers=workers, result_cache_limit=sys.maxsize, when_full="wait"
-    )
+def _open(store: str | None, workers: int) -> QueueBase:
+    if store is None:
+        settings = {"result_cache_limit": sys.maxsize, "when_full": "wait"}
+        queue = open_queue("memory", max_workers=workers, **settings)
+    else:
+        queue = open_queue(store, max_workers=workers, retry_exponential_base=1.0)
     queue.register_handler("file", examine_file)
     queue.register_handler("python source", examine_source)
-    console.print(f"examining {root} with {workers} workers")
-    summary = Summary()
-    began = clock.monotonic()
-    async with queue, create_task_group() as group:
-        task_ids: list[str] = []
-        with CancelScope() as work:
-            group.start_soon(_stop_at_signal, work, summary)
-            group.start_soon(show_progress, console, queue, task_ids)
-            paths = regular_files(root, console)
-            while batch := await to_thread.run_sync(_next_batch, paths):
-                # Before the call: cancelled, it may have stored them all the same.
-                task_ids += [str(task.task_id) for task in batch]
-                await queue.enqueue_many(batch)
-            for task_id in task_ids:
-                await queue.wait(task_id)
-        if summary.interrupted:
-            await _drain(queue)
-        for task_id in task_ids:
-            summary.add(await queue.get_task_status(task_id))
-        group.cancel_scope.cancel()
-    summary.seconds = clock.monotonic() - began
-    return summary
+    return queue
+
+
+class Demo:
+    """One run over the files below `root`."""
+
+    def __init__(
+        self, queue: QueueBase, root: str, console: Console, clock: Clock, *, durable: bool
+    ) -> None:
+        self.durable = durable
+        self._queue = queue
+        self._root = root
+        self._console = console
+        self._clock = clock
+        self._summary = Summary()
+        self._task_ids: list[str] = []
+
+    async def run(self) -> Summary:
+        """Until all files are examined, or a signal comes."""
+        summary, queue = self._summary, self._queue
+        began = self._clock.monotonic()
+        async with queue, create_task_group() as group:
+            await queue.resume_queue(FILES)  # an interrupted run has left it paused
+            run_id = await self._begin_run()
+            with CancelScope() as work:
+                group.start_soon(_stop_at_signal, work, summary)
+                group.start_soon(show_progress, self._console, queue, self._task_ids)
+                await self._enqueue_files(run_id)
+                while (await queue.get_queue_info(FILES))["job_count"]:  # noqa: ASYNC110
+                    await anyio.sleep(LOOK_S)  # thousands end a second: nobody waits for each
+            if summary.interrupted:
+                await _drain(queue)
+            for task_id in self._task_ids:
+                summary.add(await queue.get_task_status(task_id))
+            if not summary.interrupted:
+                await queue.cancel_task(run_id)
+            group.cancel_scope.cancel()
+        summary.seconds = self._clock.monotonic() - began
+        return summary
+
+    async def _begin_run(self) -> UUID:
+        """The id of a new run over this folder, or of the one that is not over."""
+        run = TaskData(
+            task_type=RUN, queue_name="demo", unique_key=self._run_key(), scheduled_at=FAR
+        )
+        try:
+            await self._queue.enqueue(run)
+        except DuplicateTask as unfinished:
+            self._console.print("going on with a run that was not finished")
+            return unfinished.live_task_id
+        return run.task_id
+
+    def _run_key(self) -> str:
+        return sha256(os.fsencode(self._root)).hexdigest()
+
+    async def _enqueue_files(self, run_id: UUID) -> None:
+        paths = regular_files(self._root, self._console)
+        while batch := await to_thread.run_sync(self._next_batch, paths, run_id):
+            # Before the call: cancelled, it may have stored them all the same.
+            self._task_ids += [str(task.task_id) for task in batch]
+            await self._queue.enqueue_many(batch)
+
+    def _next_batch(self, paths: Iterator[str], run_id: UUID) -> list[TaskData]:
+        return [
+            TaskData(
+                task_id=uuid5(run_id, file_uri(path)),
+                task_type="python source" if path.endswith(".py") else "file",
+                queue_name=FILES,
+                payload={"uri": file_uri(path)},
+                max_retries=RETRIES_DURABLE if self.durable else RETRIES,
+                retry_delay=RETRY_DELAY_S,
+            )
+            for path in islice(paths, BATCH)
+        ]
 
 
 def regular_files(root: str, console: Console) -> Iterator[str]:
@@ -162,19 +245,6 @@ def regular_files(root: str, console: Console) -> Iterator[str]:
                 yield path
 
 
-def _next_batch(paths: Iterator[str]) -> list[TaskData]:
-    return [
-        TaskData(
-            task_type="python source" if path.endswith(".py") else "file",
-            queue_name="files",
-            payload={"uri": file_uri(path)},
-            max_retries=RETRIES,
-            retry_delay=RETRY_DELAY_S,
-        )
-        for path in islice(paths, BATCH)
-    ]
-
-
 async def _stop_at_signal(work: CancelScope, summary: Summary) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
@@ -185,7 +255,7 @@ async def _stop_at_signal(work: CancelScope, summary: Summary) -> None:
 
 async def _drain(queue: QueueBase) -> None:
     """Start nothing more, and let what runs end."""
-    await queue.pause_queue("files")
+    await queue.pause_queue(FILES)
     with anyio.move_on_after(DRAIN_S):
-        while (await queue.get_queue_info("files"))["processing_tasks"]:  # noqa: ASYNC110
+        while (await queue.get_queue_info(FILES))["processing_tasks"]:  # noqa: ASYNC110
             await anyio.sleep(0.05)  # what is running is the store's to say, and it says no more
