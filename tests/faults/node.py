@@ -1,0 +1,82 @@
+"""One node of a cluster, as a process of its own, for the tests that kill and freeze processes.
+
+    python -m tests.faults.node URL LEDGER BACKEND SETTINGS
+
+It runs a queue on the store at URL, with `open_queue`'s settings as JSON, until SIGTERM. Each of
+its handlers writes to the ledger, a file that all nodes append to, when it begins and when it
+ends: what really ran where, whatever the store believes. Seconds are the machine's monotonic
+clock, the same for all its processes.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from oncue import TaskData, open_queue
+
+
+class Ledger:
+    """Lines of `what task attempt node seconds`, each written at once."""
+
+    def __init__(self, path: Path, node: str) -> None:
+        self._node = node
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def write(self, what: str, task: TaskData) -> None:
+        line = f"{what} {task.task_id} {task.retry_count + 1} {self._node} {time.monotonic()}\n"
+        os.write(self._file, line.encode())
+
+    @contextmanager
+    def attempt(self, task: TaskData) -> Generator[None]:
+        self.write("begin", task)
+        end = "cut"
+        try:
+            yield
+            end = "end"
+        finally:
+            self.write(end, task)
+
+
+def handlers(ledger: Ledger) -> dict[str, Any]:
+    async def work(task: TaskData) -> int:
+        """Takes `takes` seconds."""
+        with ledger.attempt(task):
+            await anyio.sleep(task.payload.get("takes", 0))
+        return task.retry_count
+
+    async def block(task: TaskData) -> None:
+        """Blocks the event loop for `takes` seconds, once."""
+        with ledger.attempt(task):
+            if task.retry_count == 0:
+                time.sleep(task.payload["takes"])  # noqa: ASYNC251 - that is the fault
+
+    async def die(task: TaskData) -> None:
+        """Takes its process with it."""
+        ledger.write("begin", task)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return {"work": work, "block": block, "die": die}
+
+
+async def run(url: str, ledger: Path, settings: dict[str, Any]) -> None:
+    queue = open_queue(url, **settings)
+    for task_type, handler in handlers(Ledger(ledger, settings["cluster_id"])).items():
+        queue.register_handler(task_type, handler)
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with queue:
+            print("up", flush=True)
+            async for _ in signals:
+                return
+
+
+if __name__ == "__main__":
+    url, ledger, backend, settings = sys.argv[1:]
+    anyio.run(run, url, Path(ledger), json.loads(settings), backend=backend)
