@@ -1,5 +1,7 @@
 """The end of actors and of trees: in order, in time, and reported."""
 
+import sys
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -216,3 +218,32 @@ async def test_an_actor_cannot_wait_for_its_own_end() -> None:
         with pytest.raises(Exception, match="died"):
             await system.lookup("s/a").ask(wait)
         assert "use context.stop()" in str(system.tree().children[0].last_crash)
+
+
+class Steps:
+    """Counts the bytecodes that the runtime runs: the same in every run, unlike seconds."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def trace(self, frame: FrameType, event: str, _about: object) -> Any:
+        if not frame.f_globals.get("__name__", "").startswith("oncue.runtime."):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        self.count += event == "opcode"
+        return self.trace
+
+
+async def test_the_stop_of_many_static_children_takes_steps_in_proportion_to_them() -> None:
+    """K7.1: no child is looked up among all the others."""
+
+    async def steps_of_stop(children: int) -> int:
+        steps, before = Steps(), sys.gettrace()
+        try:
+            async with system_of(*(ChildSpec(str(number), Doer) for number in range(children))):
+                sys.settrace(steps.trace)
+        finally:
+            sys.settrace(before)
+        return steps.count
+
+    assert await steps_of_stop(800) < 8.5 * await steps_of_stop(100)
