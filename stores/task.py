@@ -13,12 +13,20 @@ Rules:
 """
 
 import warnings
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from . import clock
 from ._json import JSON_BYTES_MAX, encode_json
@@ -68,6 +76,19 @@ def _read_as_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+def _is_no_object(payload: object) -> object:
+    kind = type(payload)
+    if kind is dict:  # so it is mostly; to ask for a BaseModel takes four times as long
+        return payload
+    if issubclass(kind, BaseModel):
+        remedy = 'payload=model.model_dump(mode="json")'
+    elif is_dataclass(kind):
+        remedy = "payload=dataclasses.asdict(...)"
+    else:
+        return payload  # pydantic says what else is wrong
+    raise ValueError(f"payload must be a dict, not a {kind.__name__}: {remedy}")
+
+
 def _is_json(payload: dict[str, Any]) -> dict[str, Any]:
     encode_json(payload, "payload", PAYLOAD_BYTES_MAX)
     return payload
@@ -86,6 +107,7 @@ Name = Annotated[
         min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$"
     ),
 ]
+Payload = Annotated[dict[str, Any], BeforeValidator(_is_no_object), AfterValidator(_is_json)]
 Moment = Annotated[datetime, AfterValidator(_read_as_utc)]
 Seconds = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)]
 Retries = Annotated[int, Field(ge=0, le=RETRIES_MAX)]
@@ -104,7 +126,7 @@ class TaskData(BaseModel):
     task_id: UUID = Field(default_factory=lambda: clock.new_task_id())
     task_type: Name
     queue_name: Name = "default"
-    payload: Annotated[dict[str, Any], AfterValidator(_is_json)] = Field(default_factory=dict)
+    payload: Payload = Field(default_factory=dict)
     priority: TaskPriority = TaskPriority.NORMAL
     max_retries: Retries = 3
     retry_count: Retries = 0

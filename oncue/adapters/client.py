@@ -151,7 +151,7 @@ class QueueClient:
             TaskData(
                 task_id=self._entropy.uuid(),
                 task_type=task_type,
-                payload=payload or {},
+                payload={} if payload is None else payload,
                 queue_name=queue_name,
                 priority=priority,
                 created_at=self._clock.now(),

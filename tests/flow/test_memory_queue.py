@@ -1,6 +1,7 @@
 """The public facade on the memory adapter: what SPEC's table promises, call by call."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -31,6 +32,16 @@ async def test_create_task_is_shorthand_for_a_task(clock: VirtualClock) -> None:
         assert (one.task_type, one.payload, one.queue_name) == ("ok", {"n": 1}, "mine")
         assert (one.priority, one.delay, one.tags) == (TaskPriority.HIGH, 60, {"a": "b"})
         assert one.created_at == clock.now()
+
+
+@pytest.mark.parametrize("payload", [[], "", 0])
+async def test_a_payload_that_is_no_dict_is_refused_though_it_be_empty(
+    clock: VirtualClock, payload: Any
+) -> None:
+    async with make_queue(clock) as queue:
+        with pytest.raises(ValueError, match="payload"):
+            await queue.create_task("ok", payload)
+        assert (await queue.get_queue_info())["job_count"] == 0
 
 
 async def test_many_are_enqueued_in_the_order_given(clock: VirtualClock) -> None:

@@ -1,6 +1,7 @@
 """The task model: what is valid, and that what is not is refused by name."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -165,6 +166,26 @@ def test_a_task_cannot_be_changed() -> None:
     task = TaskData(task_type="send")
     with pytest.raises(ValidationError, match="frozen"):
         task.retry_count = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@dataclass
+class Note:
+    to: str
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (Mail(to="ada"), 'not a Mail: payload=model.model_dump(mode="json")'),
+        (Note("ada"), "not a Note: payload=dataclasses.asdict(...)"),
+    ],
+)
+def test_an_object_as_payload_is_refused_with_what_to_say_instead(given: Any, remedy: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TaskData(task_type="send", payload=given)
+    [error] = caught.value.errors()
+    assert error["loc"] == ("payload",)
+    assert error["msg"] == f"Value error, payload must be a dict, {remedy}"
 
 
 def test_a_task_does_not_share_its_callers_payload() -> None:
