@@ -4,7 +4,8 @@
     async def send(mail: Mail) -> None: ...
 
 The parameter's annotation says what the function gets: `TaskData`, or nothing at all, is
-the whole task; anything else is a type that pydantic validates the payload into.
+the whole task; anything else is a type that pydantic validates the payload into, as JSON.
+Other parameters keep their defaults.
 """
 
 import inspect
@@ -15,6 +16,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from ..stores import TaskData, TaskResult
 
@@ -83,7 +85,9 @@ class FunctionHandler(TaskHandler):
         if self._adapter is None:
             return task
         try:
-            return self._adapter.validate_python(task.payload)
+            # As the JSON that it travelled as: a strict model takes a text for a date from JSON
+            # only. Encoding it once more costs 0.3 us.
+            return self._adapter.validate_json(to_json(task.payload))
         except ValidationError as error:
             raise PayloadError(self.task_type, error) from error
 
@@ -139,12 +143,16 @@ class FunctionHandler(TaskHandler):
         return executor
 
     def _payload_adapter(self) -> TypeAdapter[Any] | None:
-        parameters = list(inspect.signature(self.function).parameters.values())
-        if not parameters:
+        signature = inspect.signature(self.function)
+        try:
+            signature.bind(None)
+        except TypeError as error:
             raise TypeError(
-                f"{self._name} takes no parameter; a handler takes the task or its payload"
-            )
-        first = parameters[0]
+                f"{self._name}{signature} is no handler: it gets one argument, the task or its "
+                f"payload ({error}); give other parameters defaults, or take one model that has "
+                "them as fields"
+            ) from None
+        first = next(iter(signature.parameters.values()))
         if first.annotation is inspect.Parameter.empty:
             return None
         annotation = get_type_hints(self._called, include_extras=True)[first.name]

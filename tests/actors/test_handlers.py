@@ -1,14 +1,19 @@
 """Handlers: what a function gets, where it runs, and who finds it."""
 
+from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from oncue import TaskData, TaskHandler, TaskStatus, task_handler
 from oncue.actors import FunctionHandler, Handlers, PayloadError
+from oncue.stores import decode_claimed
 from oncue.testing import VirtualClock
+from tests.actors.kit import claimed
 from tests.flow.kit import make_queue, task
 
 
@@ -24,6 +29,13 @@ async def takes_mail(mail: Mail) -> str:
 async def takes_task(task: TaskData) -> None: ...
 async def takes_anything(task):  # type: ignore[no-untyped-def]  # pyright: ignore
     return task.task_type  # pyright: ignore
+
+
+async def takes_two(to: str, subject: str) -> None: ...
+def takes_by_name(task: TaskData, *, subject: str) -> None: ...
+def takes_all_by_name(*, task: TaskData) -> None: ...
+def takes_one_and_defaults(mail: Mail, copies: int = 2, *names: str, subject: str = "") -> str:
+    return f"{copies} to {mail.to}"
 
 
 def plain(task: TaskData) -> str:
@@ -46,6 +58,38 @@ def test_a_parameter_that_is_a_task_or_says_nothing_gets_the_task() -> None:
 def test_another_annotation_gets_the_payload_as_that_type() -> None:
     handler = FunctionHandler("x", takes_mail)
     assert handler.argument(task(payload={"to": "ada"})) == Mail(to="ada")
+
+
+class Kind(Enum):
+    URGENT = "urgent"
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    at: datetime
+    by: UUID
+    kind: Kind
+    rows: tuple[int, ...]
+
+
+async def takes_strict(order: Strict) -> None: ...
+
+
+def test_a_strict_model_is_validated_as_the_json_that_the_payload_is() -> None:
+    """From a Python dict it would take no text for a date, an id or a member."""
+    handler = FunctionHandler("x", takes_strict)
+    order = Strict(at=datetime(2026, 1, 1, tzinfo=UTC), by=UUID(int=7), kind=Kind.URGENT, rows=(1,))
+    given = task(payload=order.model_dump(mode="json"))
+    travelled = decode_claimed(claimed(payload=order.model_dump()))
+    assert handler.argument(given) == handler.argument(travelled) == order
+    with pytest.raises(PayloadError, match="rows.0: Input should be a valid integer"):
+        handler.argument(task(payload={**given.payload, "rows": ["1"]}))
+
+
+def test_other_parameters_keep_their_defaults() -> None:
+    handler = FunctionHandler("x", takes_one_and_defaults)
+    assert handler(handler.argument(task(payload={"to": "ada"}))) == "2 to ada"
 
 
 def test_a_payload_that_does_not_fit_names_the_fields() -> None:
@@ -98,7 +142,11 @@ def test_async_functions_run_in_the_loop_and_plain_ones_in_threads() -> None:
         (takes_task, "process", "is async and runs in the event loop"),
         (lambda task: None, "process", "cannot be found by name"),  # pyright: ignore
         (plain, "fibre", "must be one of async, thread, process"),
-        (lambda: None, None, "takes no parameter"),
+        (lambda: None, None, r"<lambda>\(\) is no handler: it gets one argument"),
+        (takes_two, None, r"takes_two\(to: str, subject: str\) .* required argument: 'subject'"),
+        (takes_by_name, None, r"give other parameters defaults, or take one model that has them"),
+        (takes_all_by_name, None, "is no handler"),
+        (partial(takes_two), None, "is no handler"),
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_declared(
