@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ..runtime import Actor, ActorStopped, ChildSpec, Clock, Envelope, Overflow, Ref
 from .execute import uncancelled
-from .job_events import JobEvent
+from .job_events import SchedulerEvent
 from .log import emit, traceback_of
 from .messages import EventMessage, ListenersChanged, Publish
 from .threads import ThreadAborted, Threads
@@ -39,11 +39,11 @@ class EventStream:
     def __init__(self, mask: int) -> None:
         self.mask = mask
         self.dropped = 0
-        self._events: deque[JobEvent] = deque()
+        self._events: deque[SchedulerEvent] = deque()
         self._changed = Event()
         self._closed = False
 
-    def push(self, event: JobEvent) -> None:
+    def push(self, event: SchedulerEvent) -> None:
         if len(self._events) == STREAM_MAX:
             self._events.popleft()
             self.dropped += 1
@@ -57,7 +57,7 @@ class EventStream:
     def __aiter__(self) -> "EventStream":
         return self
 
-    async def __anext__(self) -> JobEvent:
+    async def __anext__(self) -> SchedulerEvent:
         while not self._events:
             if self._closed:
                 raise StopAsyncIteration
@@ -106,7 +106,7 @@ class EventFan(Actor[EventMessage]):
         self._listeners = listeners
         self._path = under
         self._clock = clock
-        self._actors: dict[Callable[..., Any], Ref[JobEvent]] = {}
+        self._actors: dict[Callable[..., Any], Ref[SchedulerEvent]] = {}
         self._number = 0
 
     async def on_start(self) -> None:
@@ -128,7 +128,7 @@ class EventFan(Actor[EventMessage]):
             case ListenersChanged():
                 await self._start_listeners()
 
-    def _pass_on(self, event: JobEvent) -> None:
+    def _pass_on(self, event: SchedulerEvent) -> None:
         for stream in list(self._listeners.streams):
             if stream.mask & event.code:
                 stream.push(event)
@@ -151,11 +151,11 @@ class EventFan(Actor[EventMessage]):
                 except ActorStopped:
                     self.context.timers.after("listeners", RESTART_S, ListenersChanged())
 
-    async def _start(self, callback: Callable[..., Any]) -> Ref[JobEvent]:
+    async def _start(self, callback: Callable[..., Any]) -> Ref[SchedulerEvent]:
         self._number += 1
         # The generation keeps the name apart from those of an earlier fan's listeners.
         name = f"{self.context.generation}-{self._number}"
-        spec = ChildSpec[JobEvent](
+        spec = ChildSpec[SchedulerEvent](
             name,
             lambda: Listener(callback, self._clock),
             capacity=LISTENER_MAX,
@@ -165,7 +165,7 @@ class EventFan(Actor[EventMessage]):
         return await self.context.start_child(spec, under=self._under)
 
 
-class Listener(Actor[JobEvent]):
+class Listener(Actor[SchedulerEvent]):
     """Calls one callback: an async one here, a plain one in a worker thread."""
 
     def __init__(self, callback: Callable[..., Any], clock: Clock) -> None:
@@ -175,7 +175,7 @@ class Listener(Actor[JobEvent]):
         self._failures = 0
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
-        events = [cast(JobEvent, envelope.message) for envelope in batch]
+        events = [cast(SchedulerEvent, envelope.message) for envelope in batch]
         if self._is_async:
             for event in events:
                 try:
@@ -188,14 +188,14 @@ class Listener(Actor[JobEvent]):
             except ThreadAborted as error:
                 self._note_failure(error, events[0])
 
-    def _call(self, events: Sequence[JobEvent]) -> None:
+    def _call(self, events: Sequence[SchedulerEvent]) -> None:
         for event in events:
             try:
                 self._callback(event)
             except Exception as error:
                 self._note_failure(error, event)
 
-    def _note_failure(self, error: Exception, event: JobEvent) -> None:
+    def _note_failure(self, error: Exception, event: SchedulerEvent) -> None:
         """Log the first, second, fourth, ...: one that always raises shall not fill the log."""
         self._failures += 1
         if self._failures & (self._failures - 1) == 0:

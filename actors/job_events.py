@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from apscheduler import events as _events  # type: ignore[import-untyped]
@@ -23,46 +24,79 @@ EVENT_JOB_MODIFIED: Final[int] = _events.EVENT_JOB_MODIFIED
 EVENT_JOB_SUBMITTED: Final[int] = _events.EVENT_JOB_SUBMITTED
 EVENT_JOB_EXECUTED: Final[int] = _events.EVENT_JOB_EXECUTED
 EVENT_JOB_ERROR: Final[int] = _events.EVENT_JOB_ERROR
+EVENT_JOB_MISSED: Final[int] = _events.EVENT_JOB_MISSED
+EVENT_JOB_MAX_INSTANCES: Final[int] = _events.EVENT_JOB_MAX_INSTANCES
 EVENT_ALL: Final[int] = _events.EVENT_ALL
 
+if TYPE_CHECKING:  # APScheduler's classes, which say nothing to a type checker
 
-class JobEvent(Protocol):
-    """What all of APScheduler's events have: their code, one of the masks above."""
+    class SchedulerEvent:
+        code: int
+        alias: str | None
 
-    @property
-    def code(self) -> int: ...
+        def __init__(self, code: int, alias: str | None = None) -> None: ...
+
+    class JobEvent(SchedulerEvent):
+        job_id: str
+        jobstore: str
+
+        def __init__(self, code: int, job_id: str, jobstore: str) -> None: ...
+
+    class JobSubmissionEvent(JobEvent):
+        scheduled_run_times: Sequence[datetime]
+
+        def __init__(
+            self, code: int, job_id: str, jobstore: str, scheduled_run_times: Sequence[datetime]
+        ) -> None: ...
+
+    class JobExecutionEvent(JobEvent):
+        scheduled_run_time: datetime
+        retval: Any
+        exception: Exception | None
+        traceback: str | None
+
+        def __init__(
+            self,
+            code: int,
+            job_id: str,
+            jobstore: str,
+            scheduled_run_time: datetime,
+            retval: Any = None,
+            exception: Exception | None = None,
+            traceback: str | None = None,
+        ) -> None: ...
+
+else:
+    from apscheduler.events import (
+        JobEvent,
+        JobExecutionEvent,
+        JobSubmissionEvent,
+        SchedulerEvent,
+    )
 
 
-def queue_event(code: int, queue_name: str | None = None) -> JobEvent:
-    """A SchedulerEvent: started, shut down; or paused and resumed, of one queue."""
-    event: JobEvent = _events.SchedulerEvent(code, queue_name)
-    return event
+def queue_event(code: int, queue_name: str | None = None) -> SchedulerEvent:
+    """Started, shut down; or paused and resumed, of one queue."""
+    return SchedulerEvent(code, queue_name)
 
 
 def task_event(code: int, task_id: UUID, queue_name: str) -> JobEvent:
-    """A JobEvent: added, removed, modified."""
-    event: JobEvent = _events.JobEvent(code, str(task_id), queue_name)
-    return event
+    """Added, removed, modified."""
+    return JobEvent(code, str(task_id), queue_name)
 
 
-def submitted(attempt: Attempt) -> JobEvent:
-    """A JobSubmissionEvent: a worker is handed the task."""
+def submitted(attempt: Attempt) -> JobSubmissionEvent:
+    """A worker is handed the task."""
     task = attempt.claimed
-    event: JobEvent = _events.JobSubmissionEvent(
+    return JobSubmissionEvent(
         EVENT_JOB_SUBMITTED, str(task.row.task_id), task.row.queue_name, [task.run_at]
     )
-    return event
 
 
-def executed(attempt: Attempt) -> JobEvent:
-    """A JobExecutionEvent for an attempt that was recorded: executed, or error."""
+def executed(attempt: Attempt) -> JobExecutionEvent:
+    """For an attempt that was recorded: executed, or error."""
     task, settlement = attempt.claimed, attempt.settlement
-    head: Sequence[Any] = (str(task.row.task_id), task.row.queue_name, task.run_at)
-    event: JobEvent
+    head = str(task.row.task_id), task.row.queue_name, task.run_at
     if isinstance(settlement, Done):
-        event = _events.JobExecutionEvent(
-            EVENT_JOB_EXECUTED, *head, retval=from_json(settlement.result)
-        )
-    else:
-        event = _events.JobExecutionEvent(EVENT_JOB_ERROR, *head, exception=attempt.error)
-    return event
+        return JobExecutionEvent(EVENT_JOB_EXECUTED, *head, retval=from_json(settlement.result))
+    return JobExecutionEvent(EVENT_JOB_ERROR, *head, exception=attempt.error)

@@ -30,7 +30,7 @@ from ..stores import (
     record,
 )
 from .attempt import Attempt
-from .job_events import JobEvent
+from .job_events import SchedulerEvent
 from .outcome import Outcome
 
 M = TypeVar("M")
@@ -379,7 +379,7 @@ PullerMessage = Pull | SettlePulled | GiveBack | LookAtPulled
 class Publish:
     """Pass these on to whoever listens."""
 
-    events: Sequence[JobEvent]
+    events: Sequence[SchedulerEvent]
 
 
 @record

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oncue.actors import Job as Job
     from oncue.actors import MemoryLimitExceeded as MemoryLimitExceeded
     from oncue.actors import PayloadError as PayloadError
     from oncue.actors import QueueFull as QueueFull
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
     from oncue.actors import TaskHandler as TaskHandler
     from oncue.actors import UnknownTask as UnknownTask
     from oncue.actors import task_handler as task_handler
+    from oncue.actors.job_events import EVENT_ALL as EVENT_ALL
+    from oncue.actors.job_events import EVENT_JOB_ADDED as EVENT_JOB_ADDED
+    from oncue.actors.job_events import EVENT_JOB_ERROR as EVENT_JOB_ERROR
+    from oncue.actors.job_events import EVENT_JOB_EXECUTED as EVENT_JOB_EXECUTED
+    from oncue.actors.job_events import EVENT_JOB_MAX_INSTANCES as EVENT_JOB_MAX_INSTANCES
+    from oncue.actors.job_events import EVENT_JOB_MISSED as EVENT_JOB_MISSED
+    from oncue.actors.job_events import EVENT_JOB_MODIFIED as EVENT_JOB_MODIFIED
+    from oncue.actors.job_events import EVENT_JOB_REMOVED as EVENT_JOB_REMOVED
+    from oncue.actors.job_events import EVENT_JOB_SUBMITTED as EVENT_JOB_SUBMITTED
+    from oncue.actors.job_events import EVENT_SCHEDULER_PAUSED as EVENT_SCHEDULER_PAUSED
+    from oncue.actors.job_events import EVENT_SCHEDULER_RESUMED as EVENT_SCHEDULER_RESUMED
+    from oncue.actors.job_events import EVENT_SCHEDULER_SHUTDOWN as EVENT_SCHEDULER_SHUTDOWN
+    from oncue.actors.job_events import EVENT_SCHEDULER_STARTED as EVENT_SCHEDULER_STARTED
+    from oncue.actors.job_events import JobEvent as JobEvent
+    from oncue.actors.job_events import JobExecutionEvent as JobExecutionEvent
+    from oncue.actors.job_events import JobSubmissionEvent as JobSubmissionEvent
+    from oncue.actors.job_events import SchedulerEvent as SchedulerEvent
     from oncue.adapters import QueueCapability as QueueCapability
     from oncue.adapters import QueueMetadata as QueueMetadata
     from oncue.adapters import depends as depends
@@ -37,6 +55,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DuplicateTask": "oncue.stores",
+    "EVENT_ALL": "oncue.actors.job_events",
+    "EVENT_JOB_ADDED": "oncue.actors.job_events",
+    "EVENT_JOB_ERROR": "oncue.actors.job_events",
+    "EVENT_JOB_EXECUTED": "oncue.actors.job_events",
+    "EVENT_JOB_MAX_INSTANCES": "oncue.actors.job_events",
+    "EVENT_JOB_MISSED": "oncue.actors.job_events",
+    "EVENT_JOB_MODIFIED": "oncue.actors.job_events",
+    "EVENT_JOB_REMOVED": "oncue.actors.job_events",
+    "EVENT_JOB_SUBMITTED": "oncue.actors.job_events",
+    "EVENT_SCHEDULER_PAUSED": "oncue.actors.job_events",
+    "EVENT_SCHEDULER_RESUMED": "oncue.actors.job_events",
+    "EVENT_SCHEDULER_SHUTDOWN": "oncue.actors.job_events",
+    "EVENT_SCHEDULER_STARTED": "oncue.actors.job_events",
+    "Job": "oncue.actors",
+    "JobEvent": "oncue.actors.job_events",
+    "JobExecutionEvent": "oncue.actors.job_events",
+    "JobSubmissionEvent": "oncue.actors.job_events",
     "MemoryLimitExceeded": "oncue.actors",
     "PayloadError": "oncue.actors",
     "QueueBase": "oncue.adapters.base",
@@ -45,6 +80,7 @@ _HOMES = {
     "QueueMetadata": "oncue.adapters",
     "QueueNotRunning": "oncue.actors",
     "RateLimitExceeded": "oncue.actors",
+    "SchedulerEvent": "oncue.actors.job_events",
     "SettingsError": "oncue.settings",
     "StoreUnavailable": "oncue.stores",
     "TaskData": "oncue.stores",

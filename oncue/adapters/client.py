@@ -18,7 +18,7 @@ from oncue.actors.job_events import (
     EVENT_JOB_REMOVED,
     EVENT_SCHEDULER_PAUSED,
     EVENT_SCHEDULER_RESUMED,
-    JobEvent,
+    SchedulerEvent,
     queue_event,
     task_event,
 )
@@ -330,7 +330,7 @@ class QueueClient:
 
     # -----------------------------------------------------------------------------------
 
-    def _publish(self, code: int, make: Callable[[], JobEvent]) -> None:
+    def _publish(self, code: int, make: Callable[[], SchedulerEvent]) -> None:
         if self._listeners.wants(code):
             hint(self._inside.events, Publish(events=[make()]))
 

@@ -83,7 +83,7 @@ def test_a_strict_model_is_validated_as_the_json_that_the_payload_is() -> None:
     given = task(payload=order.model_dump(mode="json"))
     travelled = decode_claimed(claimed(payload=order.model_dump()))
     assert handler.argument(given) == handler.argument(travelled) == order
-    with pytest.raises(PayloadError, match="rows.0: Input should be a valid integer"):
+    with pytest.raises(PayloadError, match=r"rows\.0: Input should be a valid integer"):
         handler.argument(task(payload={**given.payload, "rows": ["1"]}))
 
 
