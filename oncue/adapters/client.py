@@ -3,65 +3,46 @@
 Each call is an ask of one of the queue's actors; nothing is kept here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from anyio import sleep
-
-from oncue.actors import Entrance, Inside, Job, Listeners, QueueNotRunning
+from oncue.actors import Job
 from oncue.actors.execute import outcome_of
 from oncue.actors.job_events import (
     EVENT_JOB_MODIFIED,
     EVENT_JOB_REMOVED,
     EVENT_SCHEDULER_PAUSED,
     EVENT_SCHEDULER_RESUMED,
-    SchedulerEvent,
     queue_event,
-    task_event,
 )
 from oncue.actors.jobs import job_of
 from oncue.actors.messages import (
-    STORE_TIMEOUT_S,
     CancelAttempt,
     Count,
-    Edit,
     Ended,
-    Enqueue,
     Find,
     ListQueues,
-    Publish,
     Pull,
     Remove,
     Requeue,
     RequeueAll,
     SettlePulled,
     WaitFor,
-    Wake,
     hint,
 )
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.waiters import OVER
 from oncue.adapters.arguments import as_queue_name, as_uuid
-from oncue.runtime import (
-    ActorDied,
-    ActorStopped,
-    AskTimeout,
-    Clock,
-    Entropy,
-    Ref,
-    Request,
-)
+from oncue.adapters.asks import QueueAsks
+from oncue.runtime import ActorDied, ActorStopped, AskTimeout
 from oncue.stores import (
-    AddOutcome,
     ByIds,
     CancelTask,
-    Change,
     DeadLetters,
     DuplicateTask,
-    Edited,
     LiveTasks,
     PauseQueue,
     PauseTask,
@@ -81,32 +62,27 @@ from oncue.stores import (
     encode_task,
 )
 
-R = TypeVar("R")
 
-RESTART_S = 0.01
-"""How often to look whether the supervisor of the queues' actors is up again."""
-
-
-class QueueClient:
+class QueueClient(QueueAsks):
     """The calls on tasks and queues. `QueueBase` is what people hold."""
-
-    def __init__(self, name: str, *, clock: Clock, entropy: Entropy) -> None:
-        self.name = name
-        self._clock = clock
-        self._entropy = entropy
-        self._entrance = Entrance(name)
-        self._listeners = Listeners()
 
     # -- tasks --------------------------------------------------------------------------
 
-    async def enqueue(self, task: TaskData) -> str:
+    async def enqueue(self, task: TaskData, connection: object | None = None) -> str:
         """Accept `task` and return its id; the store has it when this returns.
+
+        With a `connection` (SQL stores: your own sync SQLAlchemy Connection or Session) the task
+        exists if and only if that commits; a queue on any other store raises ValueError.
 
         Enqueuing an id that is known already changes nothing. Raises `DuplicateTask` when a
         live task of the queue has its `unique_key`, `StoreUnavailable` when the outcome is
         not known (repeat it with the same task).
         """
-        (outcome,) = await self._add(task.queue_name, [encode_task(task, trace_for_new_task())])
+        row = encode_task(task, trace_for_new_task())
+        if connection is None:
+            (outcome,) = await self._add(task.queue_name, [row])
+        else:
+            outcome = await self._add_within(connection, row)
         if isinstance(outcome, UniqueTaken):
             raise _duplicate(task, outcome)
         return str(task.task_id)
@@ -251,6 +227,11 @@ class QueueClient:
 
     # -- queues -------------------------------------------------------------------------
 
+    @property
+    def scheduler_running(self) -> bool:
+        """Whether schedules are fired here; False where the adapter has none."""
+        return False
+
     async def get_queue_info(self, queue_name: str = "default") -> dict[str, Any]:
         """The queue's figures; all zero for a name that holds nothing."""
         counts = await self._ask(Count(queue_name=queue_name))
@@ -265,7 +246,7 @@ class QueueClient:
             "oldest_task": counts.oldest,
             "newest_task": counts.newest,
             "paused": counts.paused,
-            "scheduler_running": False,
+            "scheduler_running": self.scheduler_running,
         }
 
     async def list_queues(self) -> list[str]:
@@ -327,61 +308,6 @@ class QueueClient:
     async def clear_completed_tasks(self, older_than: float | None = None) -> int:
         """Forget results at least `older_than` seconds old (None: all). Returns how many."""
         return await self._ask(Remove(what=PurgeResults(older_than_s=older_than or 0.0)))
-
-    # -----------------------------------------------------------------------------------
-
-    def _publish(self, code: int, make: Callable[[], SchedulerEvent]) -> None:
-        if self._listeners.wants(code):
-            hint(self._inside.events, Publish(events=[make()]))
-
-    def _publish_change(self, code: int, task_id: UUID, edited: Edited) -> None:
-        if edited.count:
-            self._publish(code, lambda: task_event(code, task_id, edited.queue_name or ""))
-
-    @property
-    def _inside(self) -> Inside:
-        return self._entrance.inside
-
-    async def _ask(self, request: Request[R]) -> R:
-        return await self._ask_of(self._inside.store, request)
-
-    async def _ask_of(
-        self, actor: Ref[Any], request: Request[R], *, timeout_s: float = STORE_TIMEOUT_S
-    ) -> R:
-        try:
-            return await actor.ask(request, timeout_s=timeout_s)
-        except ActorStopped:  # with the whole graph: these are never stopped alone
-            raise QueueNotRunning(self.name) from None
-
-    async def _edit(self, change: Change) -> Edited:
-        (edited,) = await self._ask(Edit(changes=[change]))
-        return edited
-
-    def _wake(self, queue_name: str | None = None) -> None:
-        if self._entrance.is_open:
-            hint(self._inside.pool, Wake(queue_name=queue_name))
-
-    async def _add(self, queue_name: str, rows: Sequence[TaskRow]) -> Sequence[AddOutcome]:
-        request = Enqueue(rows=rows)
-        repeated = False
-        while True:
-            inside = self._inside
-            try:
-                queue = inside.known_queue(queue_name) or await inside.start_queue(queue_name)
-            except ActorStopped:  # their supervisor is down: it restarts, or the graph ends
-                await sleep(RESTART_S)
-                continue
-            try:
-                return await queue.ask(request, timeout_s=inf)  # it may wait for room
-            except ActorStopped:
-                # It was idle, and is started again; or it is ending, and still has its place.
-                inside.forget(queue_name)
-                await sleep(RESTART_S)
-            except ActorDied:
-                # The outcome is unknown; the same rows again are idempotent.
-                if repeated:
-                    raise
-                repeated = True
 
 
 def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:

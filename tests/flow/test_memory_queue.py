@@ -34,6 +34,22 @@ async def test_create_task_is_shorthand_for_a_task(clock: VirtualClock) -> None:
         assert one.created_at == clock.now()
 
 
+async def test_a_connection_is_refused_and_nothing_stored(clock: VirtualClock) -> None:
+    """The task would exist whether or not the caller's transaction commits."""
+    async with make_queue(clock) as queue:
+        with pytest.raises(ValueError, match="connection: the memory queue is not on an SQL store"):
+            await queue.enqueue(task(), connection=object())
+        assert (await queue.get_queue_info())["job_count"] == 0
+
+
+async def test_no_schedule_is_fired_from_memory(clock: VirtualClock) -> None:
+    queue = make_queue(clock)
+    assert queue.scheduler_running is False
+    async with queue:
+        assert queue.scheduler_running is False
+        assert (await queue.get_queue_info())["scheduler_running"] is False
+
+
 @pytest.mark.parametrize("payload", [[], "", 0])
 async def test_a_payload_that_is_no_dict_is_refused_though_it_be_empty(
     clock: VirtualClock, payload: Any
