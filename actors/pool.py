@@ -20,10 +20,7 @@ from ..stores import (
     Back,
     Claim,
     Claims,
-    Dead,
-    Done,
     Exchanged,
-    Settlement,
 )
 from .attempt import Attempt
 from .backoff import RetryPolicy
@@ -32,11 +29,8 @@ from .decide import decide
 from .events import Listeners
 from .handlers import Handlers
 from .job_events import (
-    EVENT_JOB_ERROR,
-    EVENT_JOB_EXECUTED,
     EVENT_JOB_SUBMITTED,
     JobEvent,
-    executed,
     submitted,
 )
 from .messages import (
@@ -44,7 +38,6 @@ from .messages import (
     STORE_TROUBLE,
     CancelAttempt,
     Drain,
-    Ended,
     EventMessage,
     Exchange,
     Finished,
@@ -58,15 +51,14 @@ from .messages import (
     Ready,
     Run,
     StoreMessage,
-    WaiterMessage,
     Wake,
     hint,
 )
 from .outcome import Outcome, Raised, Stop, Stopped
+from .record import Record
 from .roster import Roster
 from .slots import Slots
 from .tally import Tally
-from .tracing import log_ended
 
 RECALL_S = 0.02
 """How often it looks whether somebody waits behind a slow attempt."""
@@ -122,8 +114,14 @@ class Pool(Actor[PoolMessage]):
         self._now = self.context.now
         store, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
-        self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
         self._events: Ref[EventMessage] = self.context.lookup(events)
+        self._record = Record(
+            waiters=self.context.lookup(waiters),
+            events=self._events,
+            listeners=self._listeners,
+            tally=self._tally,
+            tracing=self._tracing,
+        )
         self._claimer = Claimer(self._node, self._store, self._roster, self._now)
         # Spread, so that many processes that started together do not poll together.
         poll_s = self._poll_interval_s * (0.8 + 0.2 * self._random())
@@ -272,7 +270,7 @@ class Pool(Actor[PoolMessage]):
             except STORE_TROUBLE:
                 self._settled = settled + self._settled
                 raise
-            self._record(settled, answer.refused)
+            self._record.note(settled, answer.refused, self._now())
             self._slots.take_in(answer.claimed)
             self._deal()
             self._learn(answer, claims)
@@ -299,33 +297,6 @@ class Pool(Actor[PoolMessage]):
             task_types=task_types,
             queues=queues,
         )
-
-    def _record(self, settled: Sequence[Attempt], refused: Sequence[Settlement]) -> None:
-        """Tell those who wait, listen and count what the store has taken."""
-        if not settled:
-            return
-        now = self._now()
-        too_late = {settlement.lease for settlement in refused}
-        self._tally.refused += len(too_late)
-        ended: list[UUID] = []
-        recorded: list[Attempt] = []
-        for attempt in settled:
-            settlement = attempt.settlement
-            if settlement is None:
-                continue
-            if settlement.lease in too_late:
-                ended.append(settlement.task_id)  # perhaps: the first answer may have been lost
-                continue
-            self._tally.count(settlement, now)
-            log_ended(attempt, everything=self._tracing)
-            if not isinstance(settlement, Back):
-                recorded.append(attempt)
-            if isinstance(settlement, (Done, Dead)):
-                ended.append(settlement.task_id)
-        if ended:
-            hint(self._waiters, Ended(task_ids=ended))
-        if self._listeners.wants(EVENT_JOB_EXECUTED | EVENT_JOB_ERROR):
-            self._publish([executed(attempt) for attempt in recorded])
 
     def _publish(self, events: Sequence[JobEvent]) -> None:
         hint(self._events, Publish(events=events))

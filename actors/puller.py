@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..runtime import Actor, Entropy, Ref
-from ..stores import Back, Claim, ClaimedTask, Claims, Settlement
+from ..stores import Back, Claim, ClaimedTask, Claims
+from .attempt import Attempt
 from .backoff import RetryPolicy
 from .claimer import Claimer
 from .decide import decide
+from .events import Listeners
+from .execute import HandlerFailed
 from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
-    Ended,
     Exchange,
     GiveBack,
     ListQueues,
@@ -27,11 +29,13 @@ from .messages import (
     PullerMessage,
     SettlePulled,
     StoreMessage,
-    WaiterMessage,
     Wake,
     hint,
 )
+from .outcome import Raised
+from .record import Record
 from .roster import Roster
+from .tally import Tally
 
 LOOK_AT_LEASES_S = 5.0
 BY_HAND = "/by-hand"
@@ -56,22 +60,35 @@ class Puller(Actor[PullerMessage]):
         store: str,
         pool: str,
         waiters: str,
+        events: str,
+        listeners: Listeners,
+        tally: Tally,
+        tracing: bool,
         policy: RetryPolicy,
         entropy: Entropy,
         roster: Roster,
     ) -> None:
         self._node = node
         self._roster = roster
-        self._paths = store, pool, waiters
+        self._paths = store, pool, waiters, events
+        self._listeners = listeners
+        self._tally = tally
+        self._tracing = tracing
         self._policy = policy
         self._random = entropy.random
         self._pulled: dict[UUID, Pulled] = {}
 
     async def on_start(self) -> None:
-        store, pool, waiters = self._paths
+        store, pool, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
-        self._waiters: Ref[WaiterMessage] = self.context.lookup(waiters)
+        self._record = Record(
+            waiters=self.context.lookup(waiters),
+            events=self.context.lookup(events),
+            listeners=self._listeners,
+            tally=self._tally,
+            tracing=self._tracing,
+        )
         self._claimer = Claimer(self._node, self._store, self._roster, self.context.now)
         self.context.timers.every("leases", LOOK_AT_LEASES_S, LookAtPulled())
 
@@ -90,7 +107,7 @@ class Puller(Actor[PullerMessage]):
                 pulled = self._pulled.get(task_id)
                 if pulled is not None and pulled.task.lease == lease:
                     del self._pulled[task_id]
-                    await self._exchange([_back(pulled.task)])
+                    await self._exchange([self._back(pulled)])
                 return None
             case LookAtPulled():
                 await self._compare_leases()
@@ -138,27 +155,33 @@ class Puller(Actor[PullerMessage]):
         if pulled is None:
             return False
         self.context.timers.cancel(str(message.task_id))
+        attempt = Attempt(pulled.task)
+        if isinstance(message.outcome, Raised):
+            attempt.error = HandlerFailed(message.outcome.error)
+        took_s = self.context.now() - pulled.at_s
         settlement = decide(
             pulled.task,
             message.outcome,
             policy=self._policy,
             random=self._random(),
-            execution_s=self.context.now() - pulled.at_s,
+            execution_s=took_s,
             worker_id=self._node,
         )
-        assert settlement is not None  # nobody pulls a cancel
-        taken = await self._exchange([settlement])
-        hint(self._waiters, Ended(task_ids=[message.task_id]))
-        return taken
+        attempt.end(settlement, took_s)
+        return await self._exchange([attempt])
 
-    async def _exchange(self, settlements: list[Settlement]) -> bool:
+    def _back(self, pulled: Pulled) -> Attempt:
+        attempt = Attempt(pulled.task)
+        back = Back(task_id=pulled.task.row.task_id, lease=pulled.task.lease)
+        attempt.end(back, self.context.now() - pulled.at_s)
+        return attempt
+
+    async def _exchange(self, attempts: list[Attempt]) -> bool:
         """Settle; whether all was taken."""
+        settlements = [a.settlement for a in attempts if a.settlement is not None]
         answer = await self._store.ask(
             Exchange(settlements=settlements, claims=None), timeout_s=STORE_TIMEOUT_S
         )
+        self._record.note(attempts, answer.refused, self.context.now())
         hint(self._pool, Wake())
         return not answer.refused
-
-
-def _back(task: ClaimedTask) -> Back:
-    return Back(task_id=task.row.task_id, lease=task.lease)

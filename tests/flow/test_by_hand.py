@@ -1,10 +1,24 @@
 """Tasks pulled and settled by hand."""
 
-import anyio
+from typing import Any
 
-from oncue import TaskResult, TaskStatus
+import anyio
+from structlog.testing import capture_logs
+
+from oncue import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, TaskData, TaskResult, TaskStatus
+from oncue.adapters.memory import MemoryQueue
 from oncue.testing import VirtualClock
 from tests.flow.kit import make_queue, task
+
+
+def failed(task: TaskData) -> TaskResult:
+    return TaskResult(task_id=task.task_id, status=TaskStatus.FAILED, error="no good")
+
+
+async def pull(queue: MemoryQueue) -> TaskData:
+    pulled = await queue.dequeue()
+    assert pulled is not None
+    return pulled
 
 
 async def test_a_pulled_task_is_yours_until_you_settle_it(clock: VirtualClock) -> None:
@@ -53,10 +67,8 @@ async def test_a_failed_result_is_retried_like_a_handlers(clock: VirtualClock) -
         task_id = await queue.enqueue(task(max_retries=1, retry_delay=10.0))
         for expected in (TaskStatus.RETRYING, TaskStatus.DEAD_LETTER):
             await anyio.sleep(12)
-            pulled = await queue.dequeue()
-            assert pulled is not None
-            failed = TaskResult(task_id=pulled.task_id, status=TaskStatus.FAILED, error="no good")
-            assert await queue.settle(pulled, failed)
+            pulled = await pull(queue)
+            assert await queue.settle(pulled, failed(pulled))
             status = await queue.get_task_status(task_id)
             assert status is not None
             assert (status.status, status.error) == (expected, "no good")
@@ -71,3 +83,62 @@ async def test_what_is_in_hand_when_the_queue_stops_is_put_back(clock: VirtualCl
         again = await queue.dequeue()
         assert again is not None
         assert again.retry_count == 0
+
+
+async def test_what_is_settled_by_hand_is_counted_like_what_a_worker_ran(
+    clock: VirtualClock,
+) -> None:
+    """Also what goes back, and what comes too late."""
+    async with make_queue(clock) as queue:
+        await queue.enqueue(task(max_retries=1, retry_delay=1, timeout=5))
+        first = await pull(queue)
+        await queue.settle(first, failed(first))
+        await anyio.sleep(2)
+        first = await pull(queue)
+        await anyio.sleep(6)
+        metrics = queue.metrics
+        assert (metrics["failed_attempts"], metrics["retried_attempts"]) == (1, 1)
+        assert (metrics["handed_back_attempts"], metrics["completed_tasks"]) == (1, 0)
+        assert metrics["error_rate"] == 1
+        again = await pull(queue)
+        assert await queue.cancel_task(again.task_id)
+        assert not await queue.settle(again)
+        assert queue.metrics["refused_settlements"] == 1
+        await queue.enqueue(task())
+        await queue.settle(await pull(queue))
+        assert queue.metrics["completed_tasks"] == 1
+
+
+async def test_what_is_settled_by_hand_is_an_event_like_what_a_worker_ran(
+    clock: VirtualClock,
+) -> None:
+    """A failure carries an exception, as whoever listens expects."""
+    queue = make_queue(clock)
+    stream = queue.events(EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+    async with queue:
+        bad, good = await queue.enqueue_many([task(max_retries=0), task()])
+        pulled = await pull(queue)
+        await queue.settle(pulled, failed(pulled))
+        await queue.settle(await pull(queue), {"answer": 42})
+    events: list[Any] = [event async for event in stream]
+    assert [(event.code, event.job_id) for event in events] == [
+        (EVENT_JOB_ERROR, bad),
+        (EVENT_JOB_EXECUTED, good),
+    ]
+    assert str(events[0].exception) == "no good"
+    assert events[1].retval == {"answer": 42}
+
+
+async def test_a_failure_by_hand_is_logged_and_with_tracing_all_is(clock: VirtualClock) -> None:
+    for tracing, expected in (
+        (False, ["task_dead"]),
+        (True, ["task_enqueued", "task_enqueued", "task_dead", "task_completed"]),
+    ):
+        with capture_logs() as logs:
+            async with make_queue(clock, tracing=tracing) as queue:
+                await queue.enqueue_many([task(max_retries=0), task()])
+                pulled = await pull(queue)
+                await queue.settle(pulled, failed(pulled))
+                await queue.settle(await pull(queue))
+        assert [line["event"] for line in logs] == expected
+        assert all(line["worker"].endswith("/by-hand") for line in logs if "worker" in line)
