@@ -350,6 +350,13 @@ class Pull(Request[ClaimedTask | None]):
 
 
 @record
+class Forgo:
+    """Whoever asked this was cancelled, perhaps with the answer on its way."""
+
+    request: Pull
+
+
+@record
 class SettlePulled(Request[bool]):
     """How a pulled task ended; False when it is not in anybody's hands any more."""
 
@@ -370,7 +377,7 @@ class LookAtPulled:
     """Time to compare the leases of what is in somebody's hands with the store's."""
 
 
-PullerMessage = Pull | SettlePulled | GiveBack | LookAtPulled
+PullerMessage = Pull | Forgo | SettlePulled | GiveBack | LookAtPulled
 
 # -- to the events ----------------------------------------------------------------------------
 

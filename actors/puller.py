@@ -1,8 +1,9 @@
 """Tasks pulled by hand: claimed one at a time, settled by whoever pulled them.
 
 It claims as a node of its own, so the pool's hand-back does not touch what is in somebody's
-hands. What is not settled within the task's `timeout` is put back, and so is everything
-when this actor stops; a settlement that comes later is refused.
+hands. What is not settled within the task's `timeout` is put back, and so is what was claimed
+for somebody who has gone meanwhile, and everything when this actor stops; a settlement that
+comes later is refused.
 """
 
 from contextlib import suppress
@@ -21,6 +22,7 @@ from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
     Exchange,
+    Forgo,
     GiveBack,
     ListQueues,
     LookAtPulled,
@@ -44,9 +46,10 @@ BY_HAND = "/by-hand"
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A task in somebody's hands, since `at_s` (event loop seconds)."""
+    """A task in the hands of whoever asked `request`, since `at_s` (event loop seconds)."""
 
     task: ClaimedTask
+    request: Pull
     at_s: float
 
 
@@ -99,15 +102,18 @@ class Puller(Actor[PullerMessage]):
 
     async def receive(self, message: PullerMessage) -> object:
         match message:
-            case Pull(queue_name=queue_name):
-                return await self._pull(queue_name)
+            case Pull():
+                return await self._pull(message)
             case SettlePulled():
                 return await self._settle(message)
             case GiveBack(task_id=task_id, lease=lease):
                 pulled = self._pulled.get(task_id)
                 if pulled is not None and pulled.task.lease == lease:
-                    del self._pulled[task_id]
-                    await self._exchange([self._back(pulled)])
+                    await self._give_back(pulled)
+                return None
+            case Forgo(request=request):
+                for pulled in [p for p in self._pulled.values() if p.request is request]:
+                    await self._give_back(pulled)
                 return None
             case LookAtPulled():
                 await self._compare_leases()
@@ -121,11 +127,11 @@ class Puller(Actor[PullerMessage]):
                 for lease in await self._claimer.reconcile(leases):
                     del self._pulled[leases[lease]]
 
-    async def _pull(self, queue_name: str | None) -> ClaimedTask | None:
+    async def _pull(self, request: Pull) -> ClaimedTask | None:
         if not self._claimer.has_joined:
             await self._claimer.join()
-        names = [queue_name]
-        if queue_name is None:
+        names = [request.queue_name]
+        if request.queue_name is None:
             names = list(await self._store.ask(ListQueues(), timeout_s=STORE_TIMEOUT_S))
         for name in names:
             claims = Claims(
@@ -138,17 +144,27 @@ class Puller(Actor[PullerMessage]):
                 Exchange(settlements=[], claims=claims), timeout_s=STORE_TIMEOUT_S
             )
             for task in answer.claimed:
-                self._hold(task)
+                pulled = self._hold(task, request)
+                if self.context.asker_gone:
+                    await self._give_back(pulled)
+                    return None
                 return task
         return None
 
-    def _hold(self, task: ClaimedTask) -> None:
+    def _hold(self, task: ClaimedTask, request: Pull) -> Pulled:
         task_id = task.row.task_id
-        self._pulled[task_id] = Pulled(task, self.context.now())
+        pulled = self._pulled[task_id] = Pulled(task, request, self.context.now())
         if task.row.timeout_s is not None:
             self.context.timers.after(
                 str(task_id), task.row.timeout_s, GiveBack(task_id=task_id, lease=task.lease)
             )
+        return pulled
+
+    async def _give_back(self, pulled: Pulled) -> None:
+        task_id = pulled.task.row.task_id
+        del self._pulled[task_id]
+        self.context.timers.cancel(str(task_id))
+        await self._exchange([self._back(pulled)])
 
     async def _settle(self, message: SettlePulled) -> bool:
         pulled = self._pulled.pop(message.task_id, None)

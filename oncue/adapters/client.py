@@ -9,6 +9,8 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
+from anyio import get_cancelled_exc_class
+
 from oncue.actors import Job
 from oncue.actors.execute import outcome_of
 from oncue.actors.job_events import (
@@ -24,6 +26,7 @@ from oncue.actors.messages import (
     Count,
     Ended,
     Find,
+    Forgo,
     ListQueues,
     Pull,
     Remove,
@@ -208,10 +211,16 @@ class QueueClient(QueueAsks):
     async def dequeue(self, queue_name: str | None = None) -> TaskData | None:
         """Pull the next task of a queue, or of any, by hand; None when nothing is ready.
 
-        It is yours until `settle`; unsettled, it goes back after its `timeout`.
+        It is yours until `settle`; unsettled, it goes back after its `timeout`. Cancelled, the
+        call leaves nothing in your hands.
         """
-        request = Pull(queue_name=queue_name)
-        claimed = await self._ask_of(self._inside.puller, request)
+        puller, request = self._inside.puller, Pull(queue_name=queue_name)
+        try:
+            claimed = await self._ask_of(puller, request)
+        except get_cancelled_exc_class():
+            # asyncio's own cancel() may come between the answer and us: who answered cannot know.
+            hint(puller, Forgo(request=request))
+            raise
         return None if claimed is None else decode_claimed(claimed)
 
     async def settle(self, task: TaskData | UUID | str, result: Any = None) -> bool:

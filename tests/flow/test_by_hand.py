@@ -1,13 +1,20 @@
 """Tasks pulled and settled by hand."""
 
+import asyncio
+from contextlib import suppress
+from math import inf
 from typing import Any
 
 import anyio
+import pytest
 from structlog.testing import capture_logs
 
 from oncue import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, TaskData, TaskResult, TaskStatus
 from oncue.adapters.memory import MemoryQueue
+from oncue.runtime import AskTimeout
+from oncue.stores import Exchanged
 from oncue.testing import VirtualClock
+from tests.actors.kit import HookedQueue
 from tests.flow.kit import make_queue, task
 
 
@@ -72,6 +79,67 @@ async def test_a_failed_result_is_retried_like_a_handlers(clock: VirtualClock) -
             status = await queue.get_task_status(task_id)
             assert status is not None
             assert (status.status, status.error) == (expected, "no good")
+
+
+@pytest.mark.parametrize(("claim_s", "patience_s"), [(3, 5), (40, inf)])
+async def test_a_pull_whose_asker_has_gone_meanwhile_is_put_back_at_once(
+    clock: VirtualClock, claim_s: float, patience_s: float
+) -> None:
+    """Cancelled while the store was claiming, or by then past the minute that an ask may take."""
+    queue = HookedQueue(clock)
+
+    async def slow(call: str, about: Any) -> None:
+        if call == "exchange" and about[1]:
+            await anyio.sleep(claim_s)
+
+    async def impatient() -> None:
+        with anyio.move_on_after(patience_s), suppress(AskTimeout):
+            await queue.dequeue("b")
+
+    async with queue, anyio.create_task_group() as group:
+        await queue.enqueue_many([task(queue_name=name, timeout=None) for name in "ab"])
+        queue.store.before = slow
+        group.start_soon(queue.dequeue, "a")
+        await clock.wait_all_tasks_blocked()
+        group.start_soon(impatient)
+        await anyio.sleep(2 * claim_s + 1)
+        assert (await queue.get_queue_info("b"))["pending_tasks"] == 1
+        assert queue.metrics["handed_back_attempts"] == 1
+        pulled = await queue.dequeue("b")
+        assert pulled is not None
+        assert pulled.retry_count == 0
+
+
+@pytest.mark.parametrize("trips", range(8))
+async def test_a_pull_cancelled_as_its_answer_comes_is_put_back_at_once(
+    clock: VirtualClock, anyio_backend_name: str, trips: int
+) -> None:
+    """asyncio's own `task.cancel()` may come between the answer and whoever waits for it.
+
+    It is called so many trips through the event loop after the claim.
+    """
+    if anyio_backend_name != "asyncio":
+        pytest.skip("in trio and anyio an answer that has come is not lost to a cancellation")
+    queue = HookedQueue(clock)
+
+    def cancel_after(trips: int) -> None:
+        if trips:
+            asyncio.get_running_loop().call_soon(cancel_after, trips - 1)
+        else:
+            asker.cancel()
+
+    async def cancel(call: str, answer: Any) -> None:
+        if isinstance(answer, Exchanged) and answer.claimed:
+            cancel_after(trips)
+
+    async with queue:
+        await queue.enqueue(task(timeout=None))
+        queue.store.after = cancel
+        asker = asyncio.create_task(queue.dequeue())
+        [taken] = await asyncio.gather(asker, return_exceptions=True)
+        await clock.wait_all_tasks_blocked()
+        info = await queue.get_queue_info()
+        assert info["pending_tasks"] == int(isinstance(taken, asyncio.CancelledError))
 
 
 async def test_what_is_in_hand_when_the_queue_stops_is_put_back(clock: VirtualClock) -> None:
