@@ -297,7 +297,20 @@ class WaitFor(Request[TaskView]):
 
 @record
 class Ended:
-    """A hint: these tasks may have ended."""
+    """A hint: these tasks may have ended.
+
+    `attempts`, which the store has recorded, and `views` say how. Where the store does not keep
+    it, that is the answer.
+    """
+
+    task_ids: Sequence[UUID] = ()
+    attempts: Sequence[Attempt] = ()
+    views: Sequence[TaskView] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgain:
+    """The store knows nothing of these. Has somebody told of them by now?"""
 
     task_ids: Sequence[UUID]
 
@@ -307,7 +320,7 @@ class LookForEnds:
     """Time to forget those who wait no more, and to look the others up."""
 
 
-WaiterMessage = WaitFor | Ended | LookForEnds
+WaiterMessage = WaitFor | Ended | LookAgain | LookForEnds
 
 # -- to the dead letters ----------------------------------------------------------------------
 

@@ -41,23 +41,22 @@ class Record:
         """
         too_late = {settlement.lease for settlement in refused}
         self._tally.refused += len(too_late)
-        ended: list[UUID] = []
+        perhaps: list[UUID] = []
         recorded: list[Attempt] = []
         for attempt in settled:
             settlement = attempt.settlement
             if settlement is None:
                 continue
             if settlement.lease in too_late:
-                ended.append(settlement.task_id)  # perhaps: the first answer may have been lost
+                perhaps.append(settlement.task_id)  # the first answer may have been lost
                 continue
             self._tally.count(settlement, now)
             log_ended(attempt, everything=self._tracing)
             if not isinstance(settlement, Back):
                 recorded.append(attempt)
-            if isinstance(settlement, (Done, Dead)):
-                ended.append(settlement.task_id)
-        if ended:
-            hint(self._waiters, Ended(task_ids=ended))
+        ended = [attempt for attempt in recorded if isinstance(attempt.settlement, (Done, Dead))]
+        if ended or perhaps:
+            hint(self._waiters, Ended(task_ids=perhaps, attempts=ended))
         if recorded and self._listeners.wants(EVENT_JOB_EXECUTED | EVENT_JOB_ERROR):
             events = [executed(attempt) for attempt in recorded]
             hint(self._events, Publish(events=events))

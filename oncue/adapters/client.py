@@ -58,6 +58,8 @@ from oncue.stores import (
     TaskPriority,
     TaskResult,
     TaskRow,
+    TaskStatus,
+    TaskView,
     UniqueTaken,
     decode_claimed,
     decode_task,
@@ -179,7 +181,14 @@ class QueueClient(QueueAsks):
             with suppress(ActorStopped):
                 await self._inside.pool.tell(CancelAttempt(task_id=wanted, lease=lease))
         if edited.count:
-            hint(self._inside.waiters, Ended(task_ids=[wanted]))
+            view = TaskView(
+                task_id=wanted,
+                queue_name=edited.queue_name or "",
+                status=TaskStatus.CANCELLED,
+                retry_count=0,
+                completed_at=self._clock.now(),
+            )
+            hint(self._inside.waiters, Ended(views=[view]))
             self._publish_change(EVENT_JOB_REMOVED, wanted, edited)
         return edited.count > 0
 
