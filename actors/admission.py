@@ -2,8 +2,9 @@
 
 What a queue holds is estimated from above: what was last counted, and all that was added
 since. Only when that meets a limit is the store asked to count again, so a queue far from
-its limits pays nothing. The estimates and buckets outlive the queues' actors, which borrow
-them, and change them only while they handle a message.
+its limits pays nothing. The estimates and buckets outlive a crash of the queues' actors, which
+borrow them, and change them only while they handle a message. An actor that stops because its
+queue is idle has them forgotten: names come and go without end.
 """
 
 from collections.abc import Sequence
@@ -25,12 +26,21 @@ class Limits:
     wait: bool = False
 
 
-@dataclass(slots=True)
 class _Bucket:
-    """A token bucket that holds one second's worth."""
+    """A token bucket that holds one second's worth, and at least one token."""
 
-    tokens: float
-    filled_at_s: float
+    __slots__ = ("_filled_at_s", "_rate_per_s", "burst", "tokens")
+
+    def __init__(self, rate_per_s: float, now: float) -> None:
+        self.burst = self.tokens = max(rate_per_s, 1.0)
+        self._rate_per_s = rate_per_s
+        self._filled_at_s = now
+
+    def fill(self, now: float) -> None:
+        # A new event loop's clock may begin anew.
+        new = max(0.0, now - self._filled_at_s) * self._rate_per_s
+        self.tokens = min(self.burst, self.tokens + new)
+        self._filled_at_s = now
 
 
 @dataclass(slots=True)
@@ -41,6 +51,16 @@ class Admission:
     _tasks: dict[str, int] = field(default_factory=dict[str, int])
     _payload_bytes: int = 0
     _buckets: dict[str, _Bucket] = field(default_factory=dict[str, _Bucket])
+
+    def __len__(self) -> int:
+        """How many queues it remembers something of."""
+        return len(self._tasks.keys() | self._buckets.keys())
+
+    def knows(self, queue: str) -> bool:
+        """Whether there is an estimate to go by; what no limit asks for is never counted."""
+        limits = self.limits
+        is_bounded = limits.tasks_max is not None or limits.payload_bytes_max is not None
+        return not is_bounded or queue in self._tasks
 
     def refusal(
         self, queue: str, rows: Sequence[TaskRow]
@@ -63,13 +83,10 @@ class Admission:
         rate = self.limits.rate_per_s
         if rate is None:
             return None
-        burst = max(rate, 1.0)
-        bucket = self._buckets.setdefault(queue, _Bucket(burst, now))
-        # A new event loop's clock may begin anew.
-        bucket.tokens = min(burst, bucket.tokens + max(0.0, now - bucket.filled_at_s) * rate)
-        bucket.filled_at_s = now
+        bucket = self._buckets.setdefault(queue, _Bucket(rate, now))
+        bucket.fill(now)
         # More at once than the bucket ever holds may pass when it is full, and leaves a debt.
-        if bucket.tokens < min(count, burst):
+        if bucket.tokens < min(count, bucket.burst):
             return RateLimitExceeded(queue, rate, max(0, int(bucket.tokens)), count)
         bucket.tokens -= count
         return None
@@ -84,6 +101,17 @@ class Admission:
         """The store has counted again, without the rows that are about to be added."""
         self._tasks[queue] = counts.live + len(on_their_way)
         self._payload_bytes = counts.store_payload_bytes + payload_bytes(on_their_way)
+
+    def forget(self, queue: str, now: float) -> bool:
+        """Let go of an idle queue; False while its rate still counts against it."""
+        bucket = self._buckets.get(queue)
+        if bucket is not None:
+            bucket.fill(now)
+            if bucket.tokens < bucket.burst:
+                return False
+            del self._buckets[queue]
+        self._tasks.pop(queue, None)
+        return True
 
 
 def payload_bytes(rows: Sequence[TaskRow]) -> int:

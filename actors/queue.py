@@ -2,8 +2,8 @@
 
 It admits enqueues by the limits, takes all that wait as one batch to the store, answers each
 producer once its rows are committed, and wakes the pool. It stops when it has been idle for
-`IDLE_S`; the next enqueue starts it again, so a program that makes up queue names does not
-grow.
+`IDLE_S` and its rate has recovered; the next enqueue starts it again, so a program that makes up
+queue names does not grow.
 """
 
 from collections import deque
@@ -74,7 +74,7 @@ class QueueActor(Actor[QueueMessage]):
             self._used = True
             await self._take_in(arrived)
         elif any(isinstance(envelope.message, LookIdle) for envelope in batch):
-            if not self._used:
+            if not self._used and self._admission.forget(self._name, self.context.now()):
                 self.context.stop()
             self._used = False
 
@@ -108,7 +108,7 @@ class QueueActor(Actor[QueueMessage]):
         self, rows: Sequence[TaskRow], admitted: Sequence[tuple[Envelope, Sequence[TaskRow]]]
     ) -> Refusal | None:
         refusal = self._admission.refusal(self._name, rows)
-        if refusal is not None:
+        if refusal is not None or not self._admission.knows(self._name):
             counts = await self._store.ask(Count(queue_name=self._name), timeout_s=STORE_TIMEOUT_S)
             on_their_way = [row for _, part in admitted for row in part]
             self._admission.note_counted(self._name, counts, on_their_way)

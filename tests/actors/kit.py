@@ -101,6 +101,7 @@ class HookedQueue(MemoryQueue):
             result_cache_limit=self.settings.result_cache_limit,
         )
         self._store = self.store
+        self.admission = self._admission
 
 
 @asynccontextmanager

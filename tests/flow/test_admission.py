@@ -4,7 +4,9 @@ import anyio
 import pytest
 
 from oncue import MemoryLimitExceeded, QueueFull, RateLimitExceeded
+from oncue.actors import Admission, Limits
 from oncue.testing import VirtualClock
+from tests.actors.kit import HookedQueue
 from tests.flow.kit import make_queue, ok, settled, task
 
 
@@ -105,3 +107,43 @@ async def test_a_producer_that_stops_waiting_leaves_nothing_behind(clock: Virtua
         await queue.purge_queue()
         await anyio.sleep(1)
         assert (await queue.get_queue_info())["job_count"] == 0
+
+
+async def test_names_that_are_used_once_leave_nothing_behind(clock: VirtualClock) -> None:
+    """Neither in the estimates nor among the rates, once their actors have stopped."""
+    queue = HookedQueue(clock, enable_rate_limiting=True, max_tasks_per_queue=5)
+    queue.register_handler("ok", ok)
+    async with queue:
+        for number in range(100):
+            await queue.enqueue(task(queue_name=f"made up {number}"))
+        assert len(queue.admission) == 100
+        await anyio.sleep(130)
+        assert len(queue.admission) == 0
+
+
+async def test_a_queue_that_was_idle_is_as_full_as_it_was(clock: VirtualClock) -> None:
+    """What its actor has forgotten is counted when it starts again."""
+    async with make_queue(clock, max_tasks_per_queue=2, max_memory_usage=1000) as queue:
+        await queue.enqueue_many([task(), task()])
+        await anyio.sleep(200)
+        with pytest.raises(QueueFull, match="holds 2 tasks of at most 2"):
+            await queue.enqueue(task())
+
+
+async def test_a_slow_rate_is_not_forgotten_by_being_idle(clock: VirtualClock) -> None:
+    settings = {"enable_rate_limiting": True, "rate_limit_per_second": 0.001}
+    async with make_queue(clock, **settings) as queue:
+        await queue.enqueue(task())
+        for _ in range(4):
+            await anyio.sleep(200)
+            with pytest.raises(RateLimitExceeded):
+                await queue.enqueue(task())
+        await anyio.sleep(201)
+        await queue.enqueue(task())
+
+
+def test_only_a_queue_with_a_limit_is_counted_when_its_actor_starts() -> None:
+    """In a durable store that may be dear."""
+    assert Admission(Limits(rate_per_s=1.0)).knows("new")
+    assert not Admission(Limits(tasks_max=1)).knows("new")
+    assert not Admission(Limits(payload_bytes_max=1)).knows("new")
