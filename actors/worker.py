@@ -6,6 +6,7 @@ of the system's one sleeper.
 """
 
 from collections import deque
+from contextvars import copy_context
 
 from anyio import CancelScope
 
@@ -17,6 +18,7 @@ from .decide import decide
 from .execute import execute, judge
 from .executors import Executors
 from .handlers import Handlers
+from .isolated import Isolated, is_unchanged
 from .messages import Finished, PoolMessage, Ready, Run
 from .outcome import Outcome, Returned, Stop
 from .tracing import enter_task, log_started
@@ -64,18 +66,23 @@ class Worker(Actor[Run]):
         waiting = deque(message.attempts)
         self._told_s = self._now()
         while waiting:
-            await self._run_until_cut(waiting)
+            await Isolated(self._run_until_cut(waiting))
         await self._tell()
 
     async def _run_until_cut(self, waiting: deque[Attempt]) -> None:
-        """Run what waits until nothing does, or until an attempt was cut off."""
+        """Run what waits until nothing does, or an attempt was cut off, or left variables set."""
         attempt: Attempt | None = None
+        self._found = copy_context()
         escaped: Exception | None = None
         # Two nets: a handler that owns a task group and fails while it is cancelled raises
         # through the inner one on trio.
         try:
             with CancelScope() as scope:
-                while waiting and (attempt is None or attempt.stopped is None):
+                while (
+                    waiting
+                    and (attempt is None or attempt.stopped is None)
+                    and is_unchanged(self._found)
+                ):
                     attempt = waiting.popleft()
                     if not attempt.recalled:
                         await self._run(attempt, scope)
@@ -97,6 +104,7 @@ class Worker(Actor[Run]):
         if row.timeout_s is not None:
             self._timeouts.watch(attempt, began_s + row.timeout_s)
         enter_task(attempt.claimed, self._worker_id)
+        self._found = copy_context()
         if self._tracing:
             log_started(attempt.claimed, self._worker_id)
         end: Returned | Exception

@@ -1,12 +1,15 @@
 """The worker: one attempt at a time, and nothing done twice over its deaths."""
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
 import pytest
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from oncue import TaskData, TaskHandler, TaskStatus
+from oncue.runtime import ActorSystem, Event, Unstopped
 from oncue.stores import Exchanged
 from oncue.testing import VirtualClock
 from tests.actors.kit import HookedQueue, hung, kill
@@ -238,3 +241,116 @@ async def test_a_task_whose_handler_was_unregistered_meanwhile_waits(clock: Virt
         queue.store.after = type(queue.store).after
         queue.register_handler("ok", ok)
         assert (await queue.wait(task_id)).status is TaskStatus.COMPLETED
+
+
+# -- context variables ----------------------------------------------------------------------
+
+
+class Unequal:
+    """Cannot be compared, as an array of numpy."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+
+BEFORE = ContextVar("BEFORE", default="the default")
+UNSET: ContextVar[object] = ContextVar("UNSET")
+KEPT: ContextVar[object] = ContextVar("KEPT")
+
+
+class SetsVariables(TaskHandler):
+    """Notes what it finds, and sets it, in `handle` or in a hook."""
+
+    def __init__(self) -> None:
+        self.found: list[object] = []
+
+    def look(self) -> None:
+        self.found.append((BEFORE.get(), UNSET.get(None), type(KEPT.get())))
+
+    async def handle(self, task: TaskData) -> None:
+        self.look()
+        match task.payload.get("how"):
+            case "sets":
+                BEFORE.set(str(task.task_id))
+                UNSET.set(1)
+            case "sets what cannot be compared":
+                KEPT.set(Unequal())
+            case "sets, and waits":
+                UNSET.set(1)
+                await anyio.sleep(0.001)
+                assert UNSET.get() == 1, "it is there for as long as the handler runs"
+            case "sets, and times out":
+                UNSET.set(1)
+                await anyio.sleep_forever()
+            case "sets in a hook":
+                raise ValueError("asks the hook")
+            case _:
+                pass
+
+    async def on_failure(self, task: TaskData, error: Exception) -> bool:
+        UNSET.set("in the hook")
+        return False
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "sets",
+        "sets what cannot be compared",
+        "sets, and waits",
+        "sets, and times out",
+        "sets in a hook",
+        "nothing",
+    ],
+)
+async def test_what_a_handler_sets_in_a_context_variable_the_next_does_not_see(
+    clock: VirtualClock, how: str
+) -> None:
+    """One after the other in one worker, several of them handed to it at once."""
+    BEFORE.set("as the program set it")
+    KEPT.set(Unequal())
+    handler = SetsVariables()
+    queue = make_queue(clock, max_workers=1)
+    queue.register_handler("sets", handler)
+    async with queue:
+        about = {"payload": {"how": how}, "max_retries": 0, "timeout": 0.5}
+        ids = await queue.enqueue_many([task("sets", **about) for _ in range(40)])
+        for task_id in ids:
+            await queue.wait(task_id)
+    assert handler.found == [("as the program set it", None, Unequal)] * 40
+
+
+async def test_what_a_handler_binds_to_the_log_is_not_in_the_next_ones_lines(
+    clock: VirtualClock,
+) -> None:
+    queue = make_queue(clock, max_workers=1)
+    bound: list[dict[str, Any]] = []
+
+    async def binds(task: TaskData) -> None:
+        bound.append(get_contextvars())
+        bind_contextvars(user=task.payload["user"])
+
+    queue.register_handler("binds", binds)
+    async with queue:
+        for user in ("ada", "bob"):
+            await queue.wait(await queue.enqueue(task("binds", payload={"user": user})))
+    assert [context.get("user") for context in bound] == [None, None]
+    assert bound[0]["task_id"] != bound[1]["task_id"]
+
+
+async def test_a_handler_that_cannot_be_stopped_is_shown_where_it_stands(
+    clock: VirtualClock,
+) -> None:
+    queue = make_queue(clock, max_workers=1, shutdown_grace=1)
+    events: list[Event] = []
+
+    async def stubborn_handler(task: TaskData) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(10_000)
+
+    queue.register_handler("stubborn", stubborn_handler)
+    async with ActorSystem(queue.child_spec(), clock=clock, observe=events.append):
+        await queue.enqueue(task("stubborn"))
+        await anyio.sleep(1)
+    unstopped = {event.path: event.stack for event in events if isinstance(event, Unstopped)}
+    assert "in stubborn_handler" in unstopped["memory/work/workers/0"]
