@@ -308,7 +308,7 @@ class Ended:
     views: Sequence[TaskView] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LookAgain:
     """The store knows nothing of these. Has somebody told of them by now?"""
 
