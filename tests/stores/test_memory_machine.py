@@ -1,6 +1,5 @@
 """Any history of calls and of nodes: the memory store against the model of `machine.py`."""
 
-
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
