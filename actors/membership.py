@@ -16,6 +16,8 @@ from .roster import Roster
 
 SILENT_BEATS: Final = 3
 """By the process's own monotonic clock."""
+ASK_AGAIN: Final = 0.25
+"""After so much of an interval a beat without an answer is repeated."""
 
 
 class NodeLost(Exception):
@@ -61,7 +63,8 @@ class Membership(Actor[SendBeats]):
                 Heartbeat(beats=beats), timeout_s=min(self._beat_every_s, left_s)
             )
         except STORE_TROUBLE:
-            self.context.timers.after("silence", self._left_s(), SendBeats())
+            again_s = min(self._beat_every_s * ASK_AGAIN, self._left_s())
+            self.context.timers.after("again", again_s, SendBeats())
             return
         for beat, pulse in zip(beats, pulses, strict=True):
             if beat.incarnation != self._roster.incarnation_of(beat.node):

@@ -162,7 +162,8 @@ class Store(Protocol):
 
         Gone is who is dead, has left, or has joined anew since (see `join`). They get the
         leases `first_lease`, `first_lease + 1`, ... in the order returned, and keep
-        `started_at`. A dead node that holds nothing any more is forgotten.
+        `started_at`. A dead node that holds nothing any more is forgotten. Who is gone itself
+        gets nothing.
         """
         ...
 
@@ -191,7 +192,8 @@ class Store(Protocol):
         """Settle what ended, then claim what is ready, then look around: one transaction.
 
         A task settled into "due now" may be claimed by the same call. A paused queue gives
-        nothing. Each claim writes the lease, the node and `started_at`.
+        nothing, and who is gone (see `rescue`) gets nothing: others would take it over at once.
+        Each claim writes the lease, the node and `started_at`.
         """
         ...
 

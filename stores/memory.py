@@ -139,6 +139,8 @@ class MemoryStore:
     async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
         now_us = microseconds(self._now())
         running, gone = self._tables.running.values(), self._nodes.is_gone
+        if gone(node, first_lease, now_us):
+            return []
         lost = (entry for entry in running if gone(entry.node, entry.lease, now_us))
         chosen = list(islice(lost, limit))
         rescued = [
@@ -173,6 +175,8 @@ class MemoryStore:
             raise ValueError(f"a claim's limit must be 0 or more, got {claims.queues!r}")
         refused = [each for each in settlements if not self._settle(each, now, now_us)]
         tables.promote(now_us)
+        if claims is not None and self._nodes.is_gone(claims.node, claims.first_lease, now_us):
+            claims = None
         claimed: list[ClaimedTask] = []
         more: list[str] = []
         for claim in () if claims is None else claims.queues:

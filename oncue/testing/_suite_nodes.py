@@ -164,6 +164,23 @@ class NodeTests(SuiteBase):
         assert await alive.settle(retry(first, delay_s=0), done(second), done(kept)) == []
         assert (await view_of(store, first.row.task_id)).retry_count == 1
 
+    async def test_who_is_gone_neither_claims_nor_rescues_but_still_settles(
+        self, store: Store, store_clock: TurnedClock
+    ) -> None:
+        old = await Claimer.join(store, "node", beat_s=BEAT_S)
+        await store.add([make_row() for _ in range(3)])
+        [held] = await old.claim(limit=1)
+        node = await Claimer.join(store, "node", beat_s=BEAT_S)
+        assert await old.claim() == []
+        assert await old.rescue() == []
+        [own] = await node.claim(limit=1)
+        await self.pass_time(store_clock, DEAD_S)
+        assert await node.claim() == []
+        assert await node.rescue() == []
+        assert await old.settle(done(held)) == []
+        assert await node.settle(done(own)) == []
+        assert (await store.count()).pending == 1
+
     async def test_a_dead_node_is_forgotten_once_it_holds_nothing(
         self, store: Store, store_clock: TurnedClock
     ) -> None:

@@ -94,6 +94,15 @@ def _is_alive(beat_s: float | None, beat_at_us: int, now_us: int) -> bool:
     return beat_s is None or now_us - beat_at_us < beat_s * BEATS_MISSED_MAX * 1_000_000
 
 
+def is_there(tx: Tx, node: str, lease: int, now_us: int) -> bool:
+    """Whether a claim under this lease would stay its claimer's."""
+    found = tx.row("SELECT incarnation, beat_s, beat_at_us FROM {nodes} WHERE node = ?", node)
+    if found is None:
+        return False
+    incarnation, beat_s, beat_at_us = found
+    return lease >= first_lease(incarnation) and _is_alive(beat_s, beat_at_us, now_us)
+
+
 def reconcile(tx: Tx, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
     """Put back what only the store has; name what only the claimer has."""
     mine = _held(tx, node, first_lease(incarnation), first_lease(incarnation + 1))
@@ -108,6 +117,8 @@ def rescue(tx: Tx, node: str, first: int, limit: int) -> list[ClaimedTask]:
     """Take over up to `limit` tasks of those who are gone, and forget the dead without any."""
     tx.rows("SELECT node FROM {nodes} ORDER BY node {for_update}")
     now_us = tx.read_now_us()
+    if not is_there(tx, node, first, now_us):
+        return []
     lost = tx.rows(
         f"SELECT {CLAIMED_COLUMNS}, started_us FROM {{live}} AS t {{by_lease}}"
         f" WHERE t.lease IS NOT NULL AND {_GONE} ORDER BY t.lease LIMIT ? {{for_update_unlocked}}",

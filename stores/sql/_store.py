@@ -164,7 +164,10 @@ class SqlStore:
 
         def exchange(tx: Tx) -> Exchanged:
             refused = _settle.settle(tx, settlements, self._result_ttl_us > 0)
-            claimed, more, short = _claim.claim(tx, claims)
+            valid = claims is not None and _nodes.is_there(
+                tx, claims.node, claims.first_lease, tx.now_us
+            )
+            claimed, more, short = _claim.claim(tx, claims if valid else None)
             return Exchanged(
                 claimed=claimed,
                 refused=refused,

@@ -100,6 +100,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.beat_at[node] = self.clock.now()
         self.next_lease[node] = first_lease(incarnation)
 
+    def is_alive(self, node: str) -> bool:
+        return self.clock.now() - self.beat_at[node] < timedelta(seconds=4 * BEAT_S)
+
     def select(self, *places: str) -> list[Told]:
         return [told for told in self.told.values() if told.place in places]
 
@@ -187,7 +190,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert exchanged.refused == refused
         expected: list[UUID] = []
         more: set[str] = set()
-        for name, limit in limits:
+        for name, limit in limits if self.is_alive(node) else ():
             ready = [] if name in self.paused else self.ready(name, types, now)
             for told in ready[:limit]:
                 lease = self.next_lease[node]

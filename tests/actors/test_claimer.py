@@ -1,0 +1,136 @@
+"""A claimer's standing: incarnations, and lease numbers that are used once."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from oncue.actors.claimer import Claimer
+from oncue.actors.roster import Roster
+from oncue.actors.store import StoreActor
+from oncue.runtime import ActorSystem, ChildSpec, SeededEntropy, SupervisorSpec
+from oncue.stores import (
+    Beat,
+    CallableStoreClock,
+    Claim,
+    Claims,
+    MemoryStore,
+    StoreUnavailable,
+    first_lease,
+)
+from oncue.testing import VirtualClock
+from oncue.testing._store_kit import make_row
+from tests.flow.cluster import Link
+
+
+class Place:
+    """A store behind its actor, and claimers on one roster."""
+
+    def __init__(self, clock: VirtualClock, system: ActorSystem, link: Link) -> None:
+        self.link = link
+        self.roster = Roster(10.0)
+        self._clock = clock
+        self._ref = system.lookup("place/store")
+
+    def claimer(self, node: str = "a") -> Claimer:
+        return Claimer(node, self._ref, self.roster, self._clock.monotonic)
+
+
+@asynccontextmanager
+async def place(clock: VirtualClock) -> AsyncGenerator[tuple[Place, MemoryStore]]:
+    store = MemoryStore(clock=CallableStoreClock(clock.now))
+    link = Link(store)
+    spec = SupervisorSpec("place", children=[ChildSpec("store", lambda: StoreActor(link))])
+    async with ActorSystem(spec, clock=clock, entropy=SeededEntropy(1)) as system:
+        yield Place(clock, system, link), store
+
+
+async def claim(store: MemoryStore, claimer: Claimer, limit: int) -> list[int]:
+    """The leases of what was claimed."""
+    claims = Claims(
+        node=claimer.node,
+        first_lease=claimer.offer(limit),
+        task_types=None,
+        queues=[Claim(queue_name="default", limit=limit)],
+    )
+    return [task.lease for task in (await store.exchange([], claims)).claimed]
+
+
+async def test_leases_are_counted_below_the_incarnation_and_never_offered_twice(
+    clock: VirtualClock,
+) -> None:
+    async with place(clock) as (here, _):
+        claimer = here.claimer()
+        assert not claimer.has_joined
+        await claimer.join()
+        incarnation = here.roster.incarnation_of("a")
+        assert incarnation is not None
+        first = first_lease(incarnation)
+        assert [claimer.offer(3), claimer.offer(1), claimer.offer(1)] == [
+            first,
+            first + 3,
+            first + 4,
+        ]
+
+
+async def test_the_roster_tells_a_restart_in_a_living_process_from_a_new_process(
+    clock: VirtualClock,
+) -> None:
+    """What the last life held is put back at once; what a dead process held is for rescue."""
+    async with place(clock) as (here, store):
+        await store.add([make_row()])
+        first = here.claimer()
+        await first.join()
+        assert len(await claim(store, first, 1)) == 1
+        second = here.claimer()  # of the same roster: the actor died, the process lives
+        await second.join()
+        assert (await store.count()).pending == 1
+        assert not first.has_joined
+        assert first.was_given_up
+        assert len(await claim(store, second, 1)) == 1
+        here.roster = Roster(10.0)  # of another process
+        third = here.claimer()
+        await third.join()
+        assert (await store.count()).processing == 1
+        assert len(await third.rescue(10)) == 1
+
+
+async def test_an_unanswered_join_leaves_it_out(clock: VirtualClock) -> None:
+    async with place(clock) as (here, _):
+        claimer = here.claimer()
+        here.link.is_cut = True
+        with pytest.raises(StoreUnavailable):
+            await claimer.join()
+        assert not claimer.has_joined
+        assert not claimer.was_given_up
+        assert here.roster.beats() == []
+
+
+async def test_who_leaves_puts_back_what_it_holds_and_beats_no_more(clock: VirtualClock) -> None:
+    async with place(clock) as (here, store):
+        await store.add([make_row(), make_row()])
+        claimer, other = here.claimer(), here.claimer("a/by-hand")
+        await claimer.join()
+        await other.join()
+        assert len(here.roster.beats()) == 2
+        await claim(store, claimer, 2)
+        await claimer.leave()
+        assert (await store.count()).pending == 2
+        incarnation = here.roster.incarnation_of("a/by-hand")
+        assert incarnation is not None
+        assert here.roster.beats() == [Beat(node="a/by-hand", incarnation=incarnation)]
+        await claimer.leave()  # harmless
+
+
+async def test_a_node_that_was_given_up_leaves_nothing_behind_for_itself(
+    clock: VirtualClock,
+) -> None:
+    """Its tasks count as lost, not as handed back."""
+    async with place(clock) as (here, store):
+        await store.add([make_row()])
+        claimer = here.claimer()
+        await claimer.join()
+        await claim(store, claimer, 1)
+        here.roster.clear()
+        await claimer.leave()
+        assert (await store.count()).processing == 1
