@@ -95,7 +95,6 @@ class Dialect:
     name: ClassVar[str]
     driver: ClassVar[str]
     isolation: ClassVar[str] = "AUTOCOMMIT"  # the statements here say BEGIN themselves
-    mark: ClassVar[str] = "?"
     quote: ClassVar[str] = '"'
     words: ClassVar[dict[str, str]]
 
@@ -111,9 +110,12 @@ class Dialect:
         """The template in this database's words."""
         statement = self._statements.get((template, among))
         if statement is None:
-            statement = template.format_map({**self._names, "among": among})
-            statement = statement.replace("?", self.mark)
+            statement = self.marked(template.format_map({**self._names, "among": among}))
             self._statements[template, among] = statement
+        return statement
+
+    def marked(self, statement: str) -> str:
+        """The driver's placeholders for ours."""
         return statement
 
     # --- values -----------------------------------------------------------------------------
@@ -148,8 +150,13 @@ class Dialect:
         self, arms: Sequence[tuple[str, Sequence[Any]]], limit: int
     ) -> tuple[str, Sequence[Any]]:
         """One query for the first `limit` of several, each by run_us and place."""
-        statement = " UNION ALL ".join(arm for arm, _ in arms) + " ORDER BY run_us, place LIMIT ?"
-        return statement, [*(value for _, values in arms for value in values), limit]
+        # Each arm ends for itself: a server may read it to its end to sort it, and does.
+        order = " ORDER BY run_us, place LIMIT ?"
+        statement = " UNION ALL ".join(f"({arm}{order})" for arm, _ in arms)
+        return statement + order, [
+            *(value for _, values in arms for value in (*values, limit)),
+            limit,
+        ]
 
     # --- moves ------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ class Database:
         self.sender = sender
         self.parked = 0
         driver: Any = engine.dialect.loaded_dbapi
-        self._errors: tuple[type[Exception], ...] = (driver.Error, exc.DBAPIError, exc.TimeoutError)
+        self.errors: tuple[type[Exception], ...] = (driver.Error, exc.DBAPIError, exc.TimeoutError)
         self._bugs: tuple[type[Exception], ...] = (
             driver.DataError,
             driver.IntegrityError,
@@ -83,7 +83,7 @@ class Database:
             except Unsettled as error:
                 if not tries_left:
                     raise StoreUnavailable(self.dialect.name, doing) from error
-            except self._errors as error:
+            except self.errors as error:
                 cause = (error.orig if isinstance(error, exc.DBAPIError) else None) or error
                 if isinstance(cause, self._bugs):
                     raise
@@ -105,7 +105,7 @@ class Database:
     def _hint(self, connection: Any, cursor: Any, hints: set[str]) -> None:
         try:
             self.dialect.notify(cursor, self.sender, hints)
-        except self._errors as error:
+        except self.errors as error:
             # What was to be done is committed, and others look by themselves in a while.
             self._drop(connection, error)
 
@@ -126,7 +126,7 @@ class Database:
         """Never use this connection again, nor any other when it is the server that is gone."""
         connection.invalidate(error)
         dialect: Any = self.engine.dialect
-        if isinstance(error, self._errors) and dialect.is_disconnect(error, None, None):
+        if isinstance(error, self.errors) and dialect.is_disconnect(error, None, None):
             self.engine.dispose()
 
 

@@ -17,7 +17,6 @@ class MysqlDialect(Dialect):
 
     name = "mysql"
     driver = "pymysql"
-    mark = "%s"
     quote = "`"
     isolation = "READ COMMITTED"
     words: ClassVar[dict[str, str]] = {
@@ -44,18 +43,14 @@ class MysqlDialect(Dialect):
         "names": "JSON_TABLE(?, '$[*]' COLUMNS (value " + _NAME + " PATH '$')) AS q",
     }
 
+    def marked(self, statement: str) -> str:
+        return statement.replace("?", "%s")
+
     def among(self, values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
         yield "IN ?", (tuple(v.bytes if isinstance(v, UUID) else v for v in values),)
 
     def names(self, names: Sequence[str]) -> str:
         return dumps(names)
-
-    def merge(
-        self, arms: Sequence[tuple[str, Sequence[Any]]], limit: int
-    ) -> tuple[str, Sequence[Any]]:
-        # It would write each arm to a temporary table, to its end.
-        order = " ORDER BY run_us, place LIMIT ?"
-        return super().merge([(f"({arm}{order})", (*values, limit)) for arm, values in arms], limit)
 
     def begin(self, cursor: Cursor) -> int:
         return self.now_us(cursor)  # the driver's connection is always in a transaction

@@ -1,5 +1,6 @@
 """PostgreSQL: what the plain moves do in several statements is one each here."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -23,6 +24,7 @@ _TYPES: Final = {
     "max_retries": "int8[]",
     "retry_count": "int8[]",
 }
+_ARRAY: Final = re.compile(r"\?(::\w+\[\])")
 _CLAIMED: Final = ", ".join(f"t.{name}" for name in CLAIMED_COLUMNS.split(", "))
 
 NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
@@ -37,7 +39,6 @@ class PostgresDialect(Dialect):
 
     name = "postgresql"
     driver = "psycopg"
-    mark = "%s"
     words: ClassVar[dict[str, str]] = {
         "id": "uuid",
         "name": 'text COLLATE "C"',
@@ -63,6 +64,10 @@ class PostgresDialect(Dialect):
         "or_not": "ON CONFLICT DO NOTHING",
         "names": "unnest(?::text[]) AS q(value)",
     }
+
+    def marked(self, statement: str) -> str:
+        # Arrays travel in binary: quoting each value in Python was half the cost of a batch.
+        return _ARRAY.sub(r"%b\1", statement).replace("?", "%s")
 
     def id_of(self, task_id: UUID) -> UUID:
         return task_id

@@ -25,7 +25,7 @@ DEAD_COLUMNS: Final = (
 )
 
 # SQLite keeps any type in any column, and other programs may write there.
-_KINDS: Final = (
+_KINDS: Final[tuple[tuple[type, ...], ...]] = (
     (UUID, bytes),
     (str,),
     (str,),
@@ -43,6 +43,7 @@ _KINDS: Final = (
     (str, NoneType),
 )
 _WIDTH: Final = len(TASK_COLUMNS)
+_sound: set[tuple[type, ...]] = set()  # the combinations of types seen that may be
 
 
 def duration_us(seconds: float) -> int:
@@ -74,9 +75,12 @@ def columns_of(row: TaskRow, task_id: object) -> tuple[Any, ...]:
 
 def row_of(columns: Columns) -> TaskRow:
     """The row in the values of `TASK_COLUMNS`. Raises ValueError or OverflowError."""
-    for value, kinds in zip(columns, _KINDS, strict=True):
-        if not isinstance(value, kinds):
-            raise ValueError(f"{TASK_COLUMNS[columns.index(value)]} is {value!r}")
+    types = tuple(map(type, columns))
+    if types not in _sound:
+        for column, value, kinds in zip(TASK_COLUMNS, columns, _KINDS, strict=True):
+            if not isinstance(value, kinds):
+                raise ValueError(f"{column} is {value!r}")
+        _sound.add(types)
     scheduled_us = columns[9]
     return TaskRow(
         task_id=uuid_of(columns[0]),

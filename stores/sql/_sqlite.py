@@ -56,6 +56,13 @@ class SqliteDialect(Dialect):
     def names(self, names: Sequence[str]) -> str:
         return dumps(names)
 
+    def merge(
+        self, arms: Sequence[tuple[str, Sequence[Any]]], limit: int
+    ) -> tuple[str, Sequence[Any]]:
+        # It knows no parentheses here, and reads each arm only as far as it must.
+        statement = " UNION ALL ".join(arm for arm, _ in arms) + " ORDER BY run_us, place LIMIT ?"
+        return statement, [*(value for _, values in arms for value in values), limit]
+
     def begin(self, cursor: Cursor) -> int:
         cursor.execute("BEGIN IMMEDIATE")
         return self.now_us(cursor)

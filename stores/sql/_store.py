@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, sleep_forever, to_thread
 from sqlalchemy import make_url
 
 from .. import clock as ids
@@ -31,6 +31,7 @@ from ._add import add
 from ._connect import CONNECTIONS, dialect_for, make_engine
 from ._dialect import Tx
 from ._engine import Database
+from ._hints import Listener
 from ._rows import duration_us
 from ._visit import visit
 
@@ -79,6 +80,7 @@ class SqlStore:
         self._dead_ttl_us = duration_us(dead_letter_ttl_s)
         self._hold = hold
         self._open = False
+        self._listener: Listener | None = None
         self._lookers = CapacityLimiter(CONNECTIONS)
         self._writers = CapacityLimiter(1) if dialect.name == "sqlite" else self._lookers
 
@@ -97,6 +99,9 @@ class SqlStore:
     async def close(self) -> None:
         if self._open:
             self._open = False
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
             await self._hop(self._lookers, self._database.engine.dispose)
 
     async def _hop(self, limiter: CapacityLimiter, work: Callable[[], T]) -> T:
@@ -112,6 +117,20 @@ class SqlStore:
         if not self._open:
             raise StoreClosed(self._database.dialect.name)
         return await self._hop(self._lookers, lambda: self._database.look(doing, work))
+
+    async def next_hint(self) -> str | None:
+        """Wait until another process tells of work: the queue's name, None for any of them.
+
+        PostgreSQL's only; elsewhere it waits for ever. Nobody may rely on hints: some are lost
+        with a connection. For one caller at a time, and to be cancelled before `close`.
+        """
+        if not self._open:
+            raise StoreClosed(self._database.dialect.name)
+        if self._database.dialect.name != "postgresql":
+            await sleep_forever()
+        if self._listener is None:
+            self._listener = Listener(self._database, lambda work: self._hop(self._lookers, work))
+        return await self._listener.next_hint()
 
     # --- nodes -----------------------------------------------------------------------------
 
