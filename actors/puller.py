@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from ..runtime import Actor, Entropy, Ref
+from ..runtime import Actor, Entropy, Envelope, Ref
 from ..stores import Back, Claim, ClaimedTask, Claims
 from .attempt import Attempt
 from .backoff import RetryPolicy
@@ -100,34 +100,40 @@ class Puller(Actor[PullerMessage]):
             with suppress(*STORE_TROUBLE):
                 await self._claimer.leave()
 
-    async def receive(self, message: PullerMessage) -> object:
-        match message:
-            case Pull():
-                return await self._pull(message)
-            case SettlePulled():
-                return await self._settle(message)
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            try:
+                envelope.reply(await self._serve(envelope))
+            except STORE_TROUBLE as error:
+                envelope.fail(error)  # whether it was done, comparing leases will tell
+
+    async def _serve(self, envelope: Envelope) -> object:
+        match envelope.message:
+            case Pull() as request:
+                return await self._pull(request, envelope)
+            case SettlePulled() as settled:
+                return await self._settle(settled)
             case GiveBack(task_id=task_id, lease=lease):
                 pulled = self._pulled.get(task_id)
                 if pulled is not None and pulled.task.lease == lease:
                     await self._give_back(pulled)
-                return None
             case Forgo(request=request):
                 for pulled in [p for p in self._pulled.values() if p.request is request]:
                     await self._give_back(pulled)
-                return None
             case LookAtPulled():
                 await self._compare_leases()
-                return None
+            case other:
+                raise TypeError(f"the puller takes no {type(other).__name__}")
+        return None
 
     async def _compare_leases(self) -> None:
         """An answer that was lost left a task with us that we know nothing of."""
         if self._claimer.has_joined:
             leases = {pulled.task.lease: task_id for task_id, pulled in self._pulled.items()}
-            with suppress(*STORE_TROUBLE):
-                for lease in await self._claimer.reconcile(leases):
-                    del self._pulled[leases[lease]]
+            for lease in await self._claimer.reconcile(leases):
+                del self._pulled[leases[lease]]
 
-    async def _pull(self, request: Pull) -> ClaimedTask | None:
+    async def _pull(self, request: Pull, envelope: Envelope) -> ClaimedTask | None:
         if not self._claimer.has_joined:
             await self._claimer.join()
         names = [request.queue_name]
@@ -145,7 +151,7 @@ class Puller(Actor[PullerMessage]):
             )
             for task in answer.claimed:
                 pulled = self._hold(task, request)
-                if self.context.asker_gone:
+                if envelope.abandoned:
                     await self._give_back(pulled)
                     return None
                 return task
@@ -164,13 +170,12 @@ class Puller(Actor[PullerMessage]):
         task_id = pulled.task.row.task_id
         del self._pulled[task_id]
         self.context.timers.cancel(str(task_id))
-        await self._exchange([self._back(pulled)])
+        await self._exchange(self._back(pulled))
 
     async def _settle(self, message: SettlePulled) -> bool:
-        pulled = self._pulled.pop(message.task_id, None)
+        pulled = self._pulled.get(message.task_id)
         if pulled is None:
             return False
-        self.context.timers.cancel(str(message.task_id))
         attempt = Attempt(pulled.task)
         if isinstance(message.outcome, Raised):
             attempt.error = HandlerFailed(message.outcome.error)
@@ -184,7 +189,11 @@ class Puller(Actor[PullerMessage]):
             worker_id=self._node,
         )
         attempt.end(settlement, took_s)
-        return await self._exchange([attempt])
+        taken = await self._exchange(attempt)
+        # Only now: where the store did not answer, it may be settled once more.
+        del self._pulled[message.task_id]
+        self.context.timers.cancel(str(message.task_id))
+        return taken
 
     def _back(self, pulled: Pulled) -> Attempt:
         attempt = Attempt(pulled.task)
@@ -192,12 +201,12 @@ class Puller(Actor[PullerMessage]):
         attempt.end(back, self.context.now() - pulled.at_s)
         return attempt
 
-    async def _exchange(self, attempts: list[Attempt]) -> bool:
-        """Settle; whether all was taken."""
-        settlements = [a.settlement for a in attempts if a.settlement is not None]
+    async def _exchange(self, attempt: Attempt) -> bool:
+        """Settle; whether it was taken."""
+        assert attempt.settlement is not None  # nobody pulls a cancel
         answer = await self._store.ask(
-            Exchange(settlements=settlements, claims=None), timeout_s=STORE_TIMEOUT_S
+            Exchange(settlements=[attempt.settlement], claims=None), timeout_s=STORE_TIMEOUT_S
         )
-        self._record.note(attempts, answer.refused, self.context.now())
+        self._record.note([attempt], answer.refused, self.context.now())
         hint(self._pool, Wake())
         return not answer.refused

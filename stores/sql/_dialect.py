@@ -158,6 +158,9 @@ class Dialect:
             limit,
         ]
 
+    def give_up(self, connection: Any) -> None:
+        """Before a connection whose transaction failed is closed: a server needs no more."""
+
     # --- moves ------------------------------------------------------------------------------
 
     def insert(self, tx: Tx, table: str, columns: Sequence[str], rows: Sequence[Columns]) -> int:

@@ -10,6 +10,7 @@ Rules:
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -124,6 +125,8 @@ class Database:
 
     def _drop(self, connection: Any, error: BaseException) -> None:
         """Never use this connection again, nor any other when it is the server that is gone."""
+        with suppress(*self.errors):
+            self.dialect.give_up(connection)
         connection.invalidate(error)
         dialect: Any = self.engine.dialect
         if isinstance(error, self.errors) and dialect.is_disconnect(error, None, None):

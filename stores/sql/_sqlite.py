@@ -74,6 +74,10 @@ class SqliteDialect(Dialect):
     def now_us(self, cursor: Cursor) -> int:
         return microseconds(self._clock.now())
 
+    def give_up(self, connection: Any) -> None:
+        # Closing is put off, locks and all, while a cursor is left; the error's traceback has one.
+        connection.rollback()
+
     def has_table(self, cursor: Cursor, name: str) -> bool:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
         return bool(cursor.fetchall())

@@ -21,7 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items
         if not isinstance(item, pytest.Function)
         or "shared_store" not in item.fixturenames
-        or item.callspec.params["anyio_backend"] == DATABASES[item.callspec.params["shared_store"]]
+        or item.callspec.params["anyio_backend"]
+        == DATABASES[str(item.callspec.params["shared_store"])]
     ]
 
 

@@ -1,0 +1,179 @@
+"""The Nth statement fails, the Nth commit fails, the Nth commit's answer is lost: N = 1, 2, ...
+
+Until a whole run meets no fault. In each, whatever was acknowledged is completed once as far as the
+store is concerned, and nobody restarts: trouble with the store is a state, not a crash.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
+
+from oncue import StoreUnavailable, TaskData, TaskStatus
+from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
+from oncue.runtime import ActorSystem, SupervisorSpec
+from oncue.testing import VirtualClock
+from tests.faults.conftest import SharedStore
+
+TASKS = 6
+
+
+class At(Enum):
+    """Where a fault strikes."""
+
+    STATEMENT = "a statement fails"
+    COMMIT = "a commit fails"
+    ANSWER = "a commit succeeds, and its answer is lost"
+
+
+class Faults:
+    """Counts the places where one could strike, and strikes at the Nth."""
+
+    def __init__(self, at: At, number: int) -> None:
+        self.at = at
+        self.left = number
+
+    @property
+    def struck(self) -> bool:
+        return self.left <= 0
+
+    def strike(self, at: At) -> None:
+        if at is self.at:
+            self.left -= 1
+            if self.left == 0:
+                raise OperationalError("planted", None, ConnectionError(at.value))
+
+
+class FaultyCursor:
+    """A driver's cursor whose statements may fail."""
+
+    def __init__(self, cursor: Any, faults: Faults) -> None:
+        self._cursor = cursor
+        self._faults = faults
+
+    def execute(self, *arguments: Any) -> Any:
+        self._faults.strike(At.STATEMENT)
+        return self._cursor.execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Any:
+        self._faults.strike(At.STATEMENT)
+        return self._cursor.executemany(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+
+@contextmanager
+def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Between us and every driver."""
+    cursor = _ConnectionFairy.cursor
+
+    def faulty_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return FaultyCursor(cursor(self, *args, **kwargs), faults)
+
+    def faulty_commit(self: Any) -> None:
+        faults.strike(At.COMMIT)
+        self.dbapi_connection.commit()
+        faults.strike(At.ANSWER)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
+        patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
+        yield
+
+
+async def persistently(call: Callable[[], Any]) -> Any:
+    """What a caller does who wants it done: again, until the store is there."""
+    while True:
+        try:
+            return await call()
+        except StoreUnavailable:
+            await anyio.sleep(0.05)
+
+
+class Run:
+    """One queue, six tasks, one of which fails once; and what its handlers saw."""
+
+    def __init__(self, queue: APSchedulerQueue) -> None:
+        self.queue = queue
+        self.ran: list[str] = []
+        queue.register_handler("work", self.work)
+
+    async def work(self, task: TaskData) -> int:
+        self.ran.append(str(task.task_id))
+        if task.payload.get("fails") and task.retry_count == 0:
+            raise ValueError("the first time")
+        return task.retry_count
+
+    async def through(self, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All of it, with the fault planted once the queue is up."""
+        spec = SupervisorSpec("app", children=[self.queue.child_spec()])
+        tasks = [
+            TaskData(
+                task_type="work",
+                queue_name=f"q{number % 2}",
+                payload={"fails": number == 0},
+                retry_delay=0.01,
+                unique_key=f"key {number}",
+            )
+            for number in range(TASKS)
+        ]
+        async with ActorSystem(spec) as system:
+            with planted(faults, monkeypatch):
+                first = await persistently(lambda: self.queue.enqueue(tasks[0]))
+                ids = [first, *await persistently(lambda: self.queue.enqueue_many(tasks[1:]))]
+                results = [await persistently(partial(self.queue.wait, each, 60)) for each in ids]
+                hand = TaskData(task_type="by hand")
+                await persistently(lambda: self.queue.enqueue(hand))
+                while await persistently(self.queue.dequeue) is None:  # noqa: ASYNC110
+                    await anyio.sleep(1)  # what an answer was lost for comes back in a while
+                await persistently(lambda: self.queue.settle(hand.task_id, 1))
+                ended = await persistently(partial(self.queue.wait, hand.task_id, 60))
+                assert ended.result == 1
+            assert [result.status for result in results] == [TaskStatus.COMPLETED] * TASKS
+            assert [result.retry_count for result in results] == [1, 0, 0, 0, 0, 0]
+            assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
+    settings = APSchedulerSettings(
+        job_store_type="sqlalchemy",
+        job_store_url=store.url,
+        poll_interval=0.2,
+        **store.settings,
+        **more,
+    )
+    return APSchedulerQueue(settings)
+
+
+@pytest.mark.parametrize("at", list(At), ids=lambda at: at.name.lower())
+@pytest.mark.slow
+@pytest.mark.watchdog(120)
+async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
+    clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    number = 0
+    while True:
+        number += 1
+        faults = Faults(at, number)
+        settings = APSchedulerSettings(
+            job_store_type="sqlalchemy",
+            job_store_url=f"sqlite:///{tmp_path}/{number}.db",
+            sqlite_synchronous="NORMAL",
+        )
+        queue = APSchedulerQueue(settings, clock=clock)
+        try:
+            await Run(queue).through(faults, monkeypatch)
+        except BaseException as error:
+            error.add_note(f"{at.value}: number {number}")
+            raise
+        if not faults.struck:
+            break
+    assert number > 8  # or it was planted where nothing happens
