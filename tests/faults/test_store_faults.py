@@ -4,6 +4,9 @@ Until a whole run meets no fault. In each, whatever was acknowledged is complete
 store is concerned, and nobody restarts: trouble with the store is a state, not a crash.
 """
 
+import os
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -13,6 +16,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
@@ -20,7 +24,9 @@ from oncue import StoreUnavailable, TaskData, TaskStatus
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
 from oncue.runtime import ActorSystem, SupervisorSpec
 from oncue.testing import VirtualClock
+from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
+from tests.servers import own_postgres
 
 TASKS = 6
 
@@ -58,9 +64,9 @@ class FaultyCursor:
         self._cursor = cursor
         self._faults = faults
 
-    def execute(self, *arguments: Any) -> Any:
+    def execute(self, *arguments: Any, **options: Any) -> Any:
         self._faults.strike(At.STATEMENT)
-        return self._cursor.execute(*arguments)
+        return self._cursor.execute(*arguments, **options)
 
     def executemany(self, *arguments: Any) -> Any:
         self._faults.strike(At.STATEMENT)
@@ -108,6 +114,7 @@ class Run:
 
     async def work(self, task: TaskData) -> int:
         self.ran.append(str(task.task_id))
+        await anyio.sleep(task.payload.get("takes", 0))
         if task.payload.get("fails") and task.retry_count == 0:
             raise ValueError("the first time")
         return task.retry_count
@@ -177,3 +184,89 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
         if not faults.struck:
             break
     assert number > 8  # or it was planted where nothing happens
+
+
+@pytest.mark.parametrize("at", [At.COMMIT, At.ANSWER], ids=lambda at: at.name.lower())
+@pytest.mark.parametrize("shared_store", ["postgresql", "mysql"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.real_time
+@pytest.mark.watchdog(120)
+async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
+    shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    number = 0
+    while True:
+        number += 1
+        faults = Faults(at, number)
+        queue = durable(shared_store)
+        try:
+            await Run(queue).through(faults, monkeypatch)
+        except BaseException as error:
+            error.add_note(f"{at.value}: number {number}")
+            raise
+        if not faults.struck:
+            break
+    assert number > 8
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
+    """It crashes in the middle, with handlers running, and is started again: nobody restarts."""
+    with own_postgres() as server:
+        queue = durable(SharedStore(server.url))
+        run = Run(queue)
+        spec = SupervisorSpec("app", children=[queue.child_spec()])
+        async with ActorSystem(spec) as system:
+            tasks = [
+                TaskData(task_type="work", payload={"takes": 0.5}, delay=number * 0.02)
+                for number in range(50)
+            ]
+            ids = await queue.enqueue_many(tasks)
+            await until(lambda: len(run.ran) > 5)
+            await to_thread.run_sync(server.stop, signal.SIGQUIT)
+            with pytest.raises(StoreUnavailable):
+                await queue.enqueue(TaskData(task_type="work"))
+            assert not (await queue.health_check())["healthy"]
+            await anyio.sleep(1)
+            await to_thread.run_sync(server.start)
+            results = [await persistently(partial(queue.wait, each, 30)) for each in ids]
+            assert {result.status for result in results} == {TaskStatus.COMPLETED}
+            assert (await queue.health_check())["healthy"]
+            assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+async def test_a_full_disk_is_an_error_and_room_is_enough_to_go_on(
+    small_disk: Path,
+) -> None:
+    queue = durable(SharedStore(f"sqlite:///{small_disk}/tasks.db"))
+    run = Run(queue)
+    spec = SupervisorSpec("app", children=[queue.child_spec()])
+    async with ActorSystem(spec) as system:
+        await queue.pause_queue()
+        accepted: list[str] = []
+        with pytest.raises(StoreUnavailable) as refused:
+            while True:
+                task = TaskData(task_type="work", payload={"fill": "x" * 20_000})
+                accepted.append(await queue.enqueue(task))
+        assert "full" in str(refused.value.__cause__)
+        assert len(accepted) > 10
+        (small_disk / "ballast").unlink()
+        await queue.resume_queue()
+        for each in accepted:
+            result = await persistently(partial(queue.wait, each, 30))
+            assert result.status is TaskStatus.COMPLETED
+        assert len(run.ran) == len(accepted)
+        assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Sixteen megabytes, twelve of them taken by a file that may go."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "oncue", tmp_path], check=True)
+    (tmp_path / "ballast").write_bytes(b"x" * 12_000_000)
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
