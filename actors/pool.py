@@ -28,6 +28,7 @@ from .claimer import Claimer
 from .decide import decide
 from .events import Listeners
 from .handlers import Handlers
+from .herald import Herald
 from .job_events import (
     EVENT_JOB_SUBMITTED,
     JobEvent,
@@ -55,7 +56,6 @@ from .messages import (
     hint,
 )
 from .outcome import Outcome, Raised, Stop, Stopped
-from .record import Record
 from .roster import Roster
 from .slots import Slots
 from .tally import Tally
@@ -115,7 +115,7 @@ class Pool(Actor[PoolMessage]):
         store, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._events: Ref[EventMessage] = self.context.lookup(events)
-        self._record = Record(
+        self._herald = Herald(
             waiters=self.context.lookup(waiters),
             events=self._events,
             listeners=self._listeners,
@@ -270,7 +270,7 @@ class Pool(Actor[PoolMessage]):
             except STORE_TROUBLE:
                 self._settled = settled + self._settled
                 raise
-            self._record.note(settled, answer.refused, self._now())
+            self._herald.announce(settled, answer.refused, self._now())
             self._slots.take_in(answer.claimed)
             self._deal()
             self._learn(answer, claims)
