@@ -21,6 +21,7 @@ from ..stores import (
     Claim,
     Claims,
     Exchanged,
+    RetryAt,
 )
 from .attempt import Attempt
 from .backoff import RetryPolicy
@@ -259,11 +260,10 @@ class Pool(Actor[PoolMessage]):
             if claims is None and not self._settled and not self._looking:
                 return
             settled, self._settled = self._settled, []
-            request = Exchange(
-                settlements=[a.settlement for a in settled if a.settlement is not None],
-                claims=claims,
-                survey=self._looking,
-            )
+            settlements = [a.settlement for a in settled if a.settlement is not None]
+            # A retry may be due before anything else is.
+            survey = self._looking or any(isinstance(each, RetryAt) for each in settlements)
+            request = Exchange(settlements=settlements, claims=claims, survey=survey)
             self._looking = False
             try:
                 answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
