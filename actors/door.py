@@ -30,12 +30,12 @@ from .messages import (
     Opened,
     PoolMessage,
     Publish,
-    PullerMessage,
     QueueMessage,
     StoreMessage,
     WaiterMessage,
     hint,
 )
+from .pulling import PullerMessage
 
 QUEUES_KEPT = 64
 """From how many on the refs of queues that are idle, and so are down, are let go."""

@@ -3,17 +3,15 @@
 from traceback import format_exception
 from typing import TYPE_CHECKING
 
+from ..runtime import logger
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
 def log() -> "FilteringBoundLogger":
-    """The structlog logger `oncue`."""
-    # Imported here: structlog costs 0.2 s at import, and a queue that works need not log.
-    import structlog
-
-    logger: FilteringBoundLogger = structlog.get_logger("oncue")
-    return logger
+    """The logger `oncue`."""
+    return logger("oncue")
 
 
 def emit(level: str, event: str, **fields: object) -> None:

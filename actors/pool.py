@@ -21,6 +21,7 @@ from ..stores import (
     Claim,
     Claims,
     Exchanged,
+    RetryAt,
 )
 from .attempt import Attempt
 from .backoff import RetryPolicy
@@ -28,6 +29,7 @@ from .claimer import Claimer
 from .decide import decide
 from .events import Listeners
 from .handlers import Handlers
+from .herald import Herald
 from .job_events import (
     EVENT_JOB_SUBMITTED,
     JobEvent,
@@ -55,7 +57,6 @@ from .messages import (
     hint,
 )
 from .outcome import Outcome, Raised, Stop, Stopped
-from .record import Record
 from .roster import Roster
 from .slots import Slots
 from .tally import Tally
@@ -115,7 +116,7 @@ class Pool(Actor[PoolMessage]):
         store, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._events: Ref[EventMessage] = self.context.lookup(events)
-        self._record = Record(
+        self._herald = Herald(
             waiters=self.context.lookup(waiters),
             events=self._events,
             listeners=self._listeners,
@@ -259,18 +260,17 @@ class Pool(Actor[PoolMessage]):
             if claims is None and not self._settled and not self._looking:
                 return
             settled, self._settled = self._settled, []
-            request = Exchange(
-                settlements=[a.settlement for a in settled if a.settlement is not None],
-                claims=claims,
-                survey=self._looking,
-            )
+            settlements = [a.settlement for a in settled if a.settlement is not None]
+            # A retry may be due before anything else is.
+            survey = self._looking or any(isinstance(each, RetryAt) for each in settlements)
+            request = Exchange(settlements=settlements, claims=claims, survey=survey)
             self._looking = False
             try:
                 answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             except STORE_TROUBLE:
                 self._settled = settled + self._settled
                 raise
-            self._record.note(settled, answer.refused, self._now())
+            self._herald.announce(settled, answer.refused, self._now())
             self._slots.take_in(answer.claimed)
             self._deal()
             self._learn(answer, claims)

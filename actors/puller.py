@@ -18,24 +18,19 @@ from .claimer import Claimer
 from .decide import decide
 from .events import Listeners
 from .execute import HandlerFailed
+from .herald import Herald
 from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
     Exchange,
-    Forgo,
-    GiveBack,
     ListQueues,
-    LookAtPulled,
     PoolMessage,
-    Pull,
-    PullerMessage,
-    SettlePulled,
     StoreMessage,
     Wake,
     hint,
 )
 from .outcome import Raised
-from .record import Record
+from .pulling import Forgo, GiveBack, LookAtPulled, Pull, PullerMessage, SettlePulled
 from .roster import Roster
 from .tally import Tally
 
@@ -85,7 +80,7 @@ class Puller(Actor[PullerMessage]):
         store, pool, waiters, events = self._paths
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
-        self._record = Record(
+        self._herald = Herald(
             waiters=self.context.lookup(waiters),
             events=self.context.lookup(events),
             listeners=self._listeners,
@@ -207,6 +202,6 @@ class Puller(Actor[PullerMessage]):
         answer = await self._store.ask(
             Exchange(settlements=[attempt.settlement], claims=None), timeout_s=STORE_TIMEOUT_S
         )
-        self._record.note([attempt], answer.refused, self.context.now())
+        self._herald.announce([attempt], answer.refused, self.context.now())
         hint(self._pool, Wake())
         return not answer.refused

@@ -1,6 +1,6 @@
 """What a queue has done in this process, in numbers: totals, and rates of the last minute.
 
-`record` counts what the store has recorded; the facade reads. Lent to the actors, so that
+The herald counts what the store has recorded; the facade reads. Lent to the actors, so that
 a restart of the pool loses no count.
 """
 

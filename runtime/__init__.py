@@ -27,6 +27,7 @@ from ._events import Escalated as Escalated
 from ._events import Event as Event
 from ._events import Restarted as Restarted
 from ._events import Unstopped as Unstopped
+from ._log import logger as logger
 from ._ref import Ref as Ref
 from ._spec import Backoff as Backoff
 from ._spec import ChildSpec as ChildSpec

@@ -23,6 +23,7 @@ from ._alarms import Alarms
 from ._cell import Cell
 from ._directory import check_startable, find, lineage, start_child, stop_child
 from ._envelope import Envelope
+from ._log import logger
 from ._ref import Ref, cell_of
 from ._spec import ChildSpec, SupervisorSpec
 from ._timers import NamedTimers
@@ -132,13 +133,7 @@ class Context:
     def log(self) -> FilteringBoundLogger:
         """A structlog logger with `actor` and `generation` bound."""
         if self._log is None:
-            # Imported here: structlog costs 0.2 s at import.
-            import structlog
-
-            log: FilteringBoundLogger = structlog.get_logger(
-                actor=self.path, generation=self.generation
-            )
-            self._log = log
+            self._log = logger(actor=self.path, generation=self.generation)
         return self._log
 
     def stop(self) -> None:

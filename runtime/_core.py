@@ -8,6 +8,7 @@ from ._alarms import Alarms
 from ._clock import Clock, Entropy, loop_clock
 from ._dead_letters import DeadLetter, DeadLetters, Reason
 from ._events import Event, Observer, log_event, traceback_of
+from ._log import logger
 
 
 @dataclass(slots=True)
@@ -51,8 +52,4 @@ class Core:
 
 
 def log_observer_error(error: Exception) -> None:
-    import structlog
-
-    structlog.stdlib.get_logger("oncue.runtime").error(
-        "observer_failed", exception=traceback_of(error)
-    )
+    logger("oncue.runtime").error("observer_failed", exception=traceback_of(error))

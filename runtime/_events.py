@@ -10,6 +10,7 @@ from traceback import format_exception
 from typing import TypeAlias
 
 from ._dead_letters import DeadLetter
+from ._log import logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,7 @@ def traceback_of(error: Exception) -> str:
 
 def log_event(event: Event) -> None:
     """Write `event` to the structlog logger `oncue.runtime`."""
-    # Imported here: structlog costs 0.2 s at import, and most programs never crash.
-    import structlog
-
-    log = structlog.stdlib.get_logger("oncue.runtime")
+    log = logger("oncue.runtime")
     match event:
         case Crashed():
             log.error(

@@ -26,16 +26,14 @@ from oncue.actors.messages import (
     Count,
     Ended,
     Find,
-    Forgo,
     ListQueues,
-    Pull,
     Remove,
     Requeue,
     RequeueAll,
-    SettlePulled,
     WaitFor,
     hint,
 )
+from oncue.actors.pulling import Forgo, Pull, SettlePulled
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.waiters import OVER
 from oncue.adapters.arguments import as_queue_name, as_uuid

@@ -123,7 +123,10 @@ def run_demo(directory: Path | None, *, backend: str, workers: int, store: str |
     # count wrong, here and in the worker processes.
     sys.dont_write_bytecode = True
     # The table says what became of each failure; their log lines would drown it.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     try:
         queue = _open(store, workers)

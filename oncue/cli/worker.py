@@ -1,7 +1,7 @@
 """`oncue worker`: run an application's queue until a signal asks for an end, then drain.
 
 The log says `worker_started`, `worker_stopping` and `worker_stopped`, through structlog as the
-application has set it up.
+application has set it up; on stderr where it has not.
 """
 
 import os

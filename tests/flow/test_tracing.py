@@ -1,6 +1,8 @@
 """Who caused which task, in the log lines and in the tree that is drawn from them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,50 @@ async def test_a_worker_process_has_the_context_too() -> None:
         task_id = await queue.enqueue(task("p"))
         result = await queue.wait(task_id, timeout=30)
     assert result.result["task_id"] == task_id, result
+
+
+PROGRAM = """
+import sys, anyio, structlog
+from oncue import TaskData, open_queue
+from oncue.runtime import Actor, ActorSystem, ChildSpec, SupervisorSpec
+
+class Crashes(Actor[str]):
+    async def receive(self, message):
+        self.context.log.info("about to crash")
+        raise ValueError(message)
+
+async def fails(task: TaskData) -> None:
+    raise ValueError("no good")
+
+async def main():
+    queue = open_queue("memory", tracing=True)
+    queue.register_handler("fails", fails)
+    async with queue:
+        await queue.wait(await queue.create_task("fails", max_retries=0))
+    async with ActorSystem(SupervisorSpec("s", children=[ChildSpec("a", Crashes)])) as system:
+        await system.lookup("s/a").tell("crash")
+        await anyio.sleep(0.1)
+    print("output")
+
+if sys.argv[1] == "configured":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("how", ["bare", "configured"])
+def test_a_program_that_has_not_set_up_its_log_keeps_its_output_to_itself(how: str) -> None:
+    """What OnCue says then goes to stderr, and else where the program wants it."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True
+    )
+    said, other = done.stderr, done.stdout
+    if how == "configured":
+        said, other = other, said
+        assert "output" in said
+    assert other == ("output\n" if how == "bare" else "")
+    for event in ("task_enqueued", "task_started", "task_dead", "about to crash", "actor_crashed"):
+        assert event in said
 
 
 def line(**fields: Any) -> str:

@@ -16,7 +16,7 @@ from .tally import Tally
 from .tracing import log_ended
 
 
-class Record:
+class Herald:
     """Made anew by each life of whoever settles; the tally and the listeners outlive it."""
 
     def __init__(
@@ -34,7 +34,9 @@ class Record:
         self._tally = tally
         self._tracing = tracing
 
-    def note(self, settled: Sequence[Attempt], refused: Sequence[Settlement], now: float) -> None:
+    def announce(
+        self, settled: Sequence[Attempt], refused: Sequence[Settlement], now: float
+    ) -> None:
         """The store has taken what was `settled`, but for what it `refused`.
 
         `now` is in event loop seconds.
