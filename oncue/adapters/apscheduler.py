@@ -15,7 +15,7 @@ from oncue.actors.puller import BY_HAND
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
 from oncue.runtime import Clock, Entropy, SupervisorSpec
-from oncue.stores import CallableStoreClock, Counts, MemoryStore, Store
+from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
 
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
@@ -160,6 +160,24 @@ class APSchedulerQueue(StoreQueue):
             synchronous=settings.sqlite_synchronous,
             hold=self._clock.hold,
         )
+
+    async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
+        if self.settings.job_store_type == "memory":
+            return await super()._add_within(connection, row)
+        from sqlalchemy import Connection
+        from sqlalchemy.orm import Session
+
+        from oncue.stores.sql import SqlStore
+
+        assert isinstance(self._store, SqlStore)
+        if not isinstance(connection, (Connection, Session)):
+            raise TypeError(
+                "connection must be a sync SQLAlchemy Connection or Session, not "
+                f"{type(connection).__name__}; inside run_sync() of an async one, you have it"
+            )
+        _ = self._inside  # as every call: not outside the scope
+        (outcome,) = self._store.add_on(connection, [row])
+        return outcome
 
     @property
     def node(self) -> str:
