@@ -183,7 +183,7 @@ class APSchedulerQueue(StoreQueue):
     def node(self) -> str:
         """What the store knows this process as; asked at each start, for a process may fork."""
         settings = self.settings
-        if settings.queues != frozenset():  # else it is nobody to the store
+        if self._works:  # else it is nobody to the store
             name = settings.cluster_id if settings.enable_clustering else ALONE
             if name is not None:
                 return name

@@ -129,6 +129,8 @@ async def test_a_queue_that_works_nothing_is_no_node(clock: VirtualClock) -> Non
         await anyio.sleep(100)
         assert (await status_of(client, task_id)).status is TaskStatus.PENDING
         assert await cluster.store.nodes() == []
+        await client.enqueue(task("for others"))
+        assert (await client.health_check())["warnings"] == [], "what it cannot do is no lack"
         async with worker:
             assert (await client.wait(task_id, 3)).status is TaskStatus.COMPLETED
             assert [view.node for view in await cluster.store.nodes()] == ["single"]
