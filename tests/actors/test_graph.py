@@ -26,12 +26,11 @@ def test_the_tree_can_be_printed_before_it_runs(clock: VirtualClock) -> None:
 
 
 def test_the_durable_graph_is_the_same_with_a_membership(clock: VirtualClock) -> None:
-    durable = open_queue("apscheduler", max_workers=2).child_spec().tree()
-    lines = [node.path.partition("/")[2] for node in durable.walk()]
-    memory = [
-        node.path.partition("/")[2]
-        for node in make_queue(clock, max_workers=2).child_spec().tree().walk()
-    ]
+    durable = open_queue("apscheduler", max_workers=2)
+    lines, memory = (
+        [node.path.partition("/")[2] for node in queue.child_spec().tree().walk()]
+        for queue in (durable, make_queue(clock, max_workers=2))
+    )
     assert [line for line in lines if line != "work/membership"] == memory
     assert lines.index("work/membership") == lines.index("work") + 1, "first: it takes all down"
 

@@ -315,6 +315,36 @@ async def test_without_clustering_who_starts_takes_over_at_once(clock: VirtualCl
         assert (await first.wait(task_id)).status is TaskStatus.COMPLETED
 
 
+async def test_who_is_superseded_takes_nothing_back_while_its_handlers_end(
+    clock: VirtualClock,
+) -> None:
+    cluster = Cluster(clock)
+    first, second = cluster.queue(poll_interval=0.05), cluster.queue()
+
+    async def tidy(task: TaskData) -> None:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.9)
+
+    first.register_handler("tidy", tidy)
+
+    async def run_first(*, task_status: Started[QueueBase]) -> None:
+        with pytest.raises(NodeSuperseded):
+            await first.run(task_status=task_status)
+
+    async with anyio.create_task_group() as group:
+        await group.start(run_first)
+        await first.enqueue(task("tidy"))
+        await anyio.sleep(1)
+        async with second:
+            incarnation = (await cluster.store.nodes())[0].incarnation
+            await anyio.sleep(5)
+            (view,) = await cluster.store.nodes()
+            assert (view.node, view.incarnation) == ("single", incarnation)
+
+
 async def test_a_restart_after_a_kill_goes_on_at_once(clock: VirtualClock) -> None:
     """Nobody waits for the dead process's heartbeat to grow old."""
     cluster, ran = Cluster(clock), Ran()
