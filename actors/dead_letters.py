@@ -23,8 +23,8 @@ from .messages import (
 from .tally import Tally
 
 EXPIRE_S = 60.0
-COUNT_S = 1.0
-"""How old the figures of `metrics` may be."""
+STOCK_S = 1.0
+"""How old the figures of `metrics` may be, where counting costs nothing."""
 REQUEUE_MAX = 500
 """How many dead letters one transaction takes along."""
 
@@ -32,9 +32,19 @@ REQUEUE_MAX = 500
 class DeadLetterKeeper(Actor[DeadLetterMessage]):
     """Dying is a settlement, which the pool writes; this is about what comes after."""
 
-    def __init__(self, *, store: str, pool: str, tally: Tally, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        *,
+        store: str,
+        pool: str,
+        tally: Tally,
+        handlers: Handlers | None,
+        stock_s: float,
+    ) -> None:
+        """`handlers`: whose task types are looked for; None where nothing is worked."""
         self._tally = tally
         self._handlers = handlers
+        self._stock_s = stock_s
         self._unhandled: frozenset[str] = frozenset()
         self._paths = store, pool
 
@@ -43,7 +53,7 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
         self._store: Ref[StoreMessage] = self.context.lookup(store)
         self._pool: Ref[PoolMessage] = self.context.lookup(pool)
         self.context.timers.every("expire", EXPIRE_S, Expire())
-        self.context.timers.every("count", COUNT_S, TakeStock())
+        self.context.timers.every("stock", self._stock_s, TakeStock())
 
     async def receive_batch(self, batch: list[Envelope]) -> None:
         for envelope in batch:
@@ -71,6 +81,8 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
     async def _take_stock(self) -> None:
         counts = await self._store.ask(Count(queue_name=None), timeout_s=STORE_TIMEOUT_S)
         self._tally.counts = counts
+        if self._handlers is None:
+            return
         unhandled = frozenset(counts.ready_types) - self._handlers.task_types
         for task_type in sorted(unhandled - self._unhandled):
             emit(

@@ -24,7 +24,7 @@ from ..runtime import Actor, ChildSpec, Clock, Entropy, Overflow, Strategy, Supe
 from ..stores import Hinting, Store
 from .admission import Admission
 from .backoff import RetryPolicy
-from .dead_letters import DeadLetterKeeper
+from .dead_letters import STOCK_S, DeadLetterKeeper
 from .door import DRAIN_MARGIN_S, Door, Entrance
 from .ears import Ears
 from .events import EventFan, Listeners
@@ -39,6 +39,9 @@ from .store import StoreActor
 from .tally import Tally
 from .waiters import LOOK_S, Waiters
 from .worker import Worker
+
+DURABLE_STOCK_S = 15.0
+"""How often tasks are counted for `metrics` where counting reads every row."""
 
 AnyChild = ChildSpec[Any] | SupervisorSpec
 
@@ -86,7 +89,14 @@ def durable_graph(name: str, parts: Parts, *, beat_every_s: float) -> Supervisor
         _workers(parts, shutdown_s=0.0),
         _queues(),
     ]
-    return _graph(name, parts, work=work, look_s=parts.poll_interval_s, ears=_ears(parts))
+    return _graph(
+        name,
+        parts,
+        work=work,
+        look_s=parts.poll_interval_s,
+        stock_s=DURABLE_STOCK_S,
+        ears=_ears(parts),
+    )
 
 
 def _graph(
@@ -95,6 +105,7 @@ def _graph(
     *,
     work: list[AnyChild],
     look_s: float = LOOK_S,
+    stock_s: float = STOCK_S,
     ears: list[AnyChild] | None = None,
 ) -> SupervisorSpec:
     return SupervisorSpec(
@@ -104,7 +115,7 @@ def _graph(
             SupervisorSpec("listeners", strategy=Strategy.DYNAMIC),
             _events(parts),
             ChildSpec("waiters", lambda: Waiters(store="./store", look_s=look_s)),
-            _dead_letters(parts),
+            _dead_letters(parts, stock_s),
             SupervisorSpec("work", strategy=Strategy.REST_FOR_ONE, children=work),
             _puller(parts),
             *(ears or ()),
@@ -133,14 +144,16 @@ def _events(parts: Parts) -> AnyChild:
     )
 
 
-def _dead_letters(parts: Parts) -> AnyChild:
+def _dead_letters(parts: Parts, stock_s: float) -> AnyChild:
+    handlers = None if parts.queues == frozenset() else parts.handlers
     return ChildSpec(
         "dead-letters",
         lambda: DeadLetterKeeper(
             store="./store",
             pool="./work/pool",
             tally=parts.tally,
-            handlers=parts.handlers,
+            handlers=handlers,
+            stock_s=stock_s,
         ),
     )
 

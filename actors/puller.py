@@ -129,6 +129,8 @@ class Puller(Actor[PullerMessage]):
                 del self._pulled[leases[lease]]
 
     async def _pull(self, request: Pull, envelope: Envelope) -> ClaimedTask | None:
+        if self._roster.superseded is not None:
+            return None  # the queue is about to end; its names are somebody else's
         if not self._claimer.has_joined:
             await self._claimer.join()
         names = [request.queue_name]

@@ -15,7 +15,7 @@ from oncue.actors.puller import BY_HAND
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
 from oncue.runtime import Clock, Entropy, SupervisorSpec
-from oncue.stores import CallableStoreClock, Counts, MemoryStore, Store
+from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
 
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
@@ -161,11 +161,29 @@ class APSchedulerQueue(StoreQueue):
             hold=self._clock.hold,
         )
 
+    async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
+        if self.settings.job_store_type == "memory":
+            return await super()._add_within(connection, row)
+        from sqlalchemy import Connection
+        from sqlalchemy.orm import Session
+
+        from oncue.stores.sql import SqlStore
+
+        assert isinstance(self._store, SqlStore)
+        if not isinstance(connection, (Connection, Session)):
+            raise TypeError(
+                "connection must be a sync SQLAlchemy Connection or Session, not "
+                f"{type(connection).__name__}; inside run_sync() of an async one, you have it"
+            )
+        _ = self._inside  # as every call: not outside the scope
+        (outcome,) = self._store.add_on(connection, [row])
+        return outcome
+
     @property
     def node(self) -> str:
         """What the store knows this process as; asked at each start, for a process may fork."""
         settings = self.settings
-        if settings.queues != frozenset():  # else it is nobody to the store
+        if self._works:  # else it is nobody to the store
             name = settings.cluster_id if settings.enable_clustering else ALONE
             if name is not None:
                 return name

@@ -129,7 +129,7 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """This process's totals and rates, and what the store held a second ago.
+        """This process's totals and rates, and what the store held when it was last counted.
 
         `throughput` is tasks completed a second, `error_rate` the share of attempts that
         failed, both over the last minute.
@@ -174,7 +174,7 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
                 "metrics": self.metrics,
                 self._section: {"store_reachable": False},
             }
-        unhandled = sorted(set(counts.ready_types) - set(self._handlers))
+        unhandled = sorted(set(counts.ready_types) - set(self._handlers)) if self._works else ()
         warnings = [
             f"{counts.ready_types[name]} tasks of type {name!r} wait: no handler is registered here"
             for name in unhandled
@@ -186,6 +186,11 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
             "metrics": self.metrics,
             self._section: section,
         }
+
+    @property
+    def _works(self) -> bool:
+        """Whether it runs tasks, or is there to enqueue and to look only."""
+        return True
 
     @property
     def _section(self) -> str:

@@ -107,5 +107,9 @@ class StoreQueue(QueueBase):
         )
 
     @property
+    def _works(self) -> bool:
+        return self._common.queues != frozenset()
+
+    @property
     def _stop_s(self) -> float:
         return self._common.shutdown_grace + 4 * DRAIN_MARGIN_S

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from oncue import QueueNotRunning, TaskData, TaskStatus
+from oncue import QueueNotRunning, TaskData, TaskStatus, open_queue
 from oncue.runtime import ActorSystem, EscalatedFailure, SupervisorSpec
 from oncue.testing import VirtualClock
 from tests.actors.kit import hung, kill
@@ -25,6 +25,16 @@ def test_the_tree_can_be_printed_before_it_runs(clock: VirtualClock) -> None:
     ]
 
 
+def test_the_durable_graph_is_the_same_with_a_membership(clock: VirtualClock) -> None:
+    durable = open_queue("apscheduler", max_workers=2)
+    lines, memory = (
+        [node.path.partition("/")[2] for node in queue.child_spec().tree().walk()]
+        for queue in (durable, make_queue(clock, max_workers=2))
+    )
+    assert [line for line in lines if line != "work/membership"] == memory
+    assert lines.index("work/membership") == lines.index("work") + 1, "first: it takes all down"
+
+
 # -- asks point one way -------------------------------------------------------------------
 
 ACTORS = {
@@ -38,6 +48,8 @@ ACTORS = {
     "Puller": "puller",
     "Door": "door",
     "Listener": "listener",
+    "Membership": "membership",
+    "Ears": "ears",
     "QueueAsks": "facade",
     "QueueClient": "facade",
     "QueueBase": "facade",

@@ -129,6 +129,8 @@ async def test_a_queue_that_works_nothing_is_no_node(clock: VirtualClock) -> Non
         await anyio.sleep(100)
         assert (await status_of(client, task_id)).status is TaskStatus.PENDING
         assert await cluster.store.nodes() == []
+        await client.enqueue(task("for others"))
+        assert (await client.health_check())["warnings"] == [], "what it cannot do is no lack"
         async with worker:
             assert (await client.wait(task_id, 3)).status is TaskStatus.COMPLETED
             assert [view.node for view in await cluster.store.nodes()] == ["single"]
@@ -311,6 +313,36 @@ async def test_without_clustering_who_starts_takes_over_at_once(clock: VirtualCl
     assert len(ran.begun) == 2
     async with first:  # in a run of its own it may take over in turn
         assert (await first.wait(task_id)).status is TaskStatus.COMPLETED
+
+
+async def test_who_is_superseded_takes_nothing_back_while_its_handlers_end(
+    clock: VirtualClock,
+) -> None:
+    cluster = Cluster(clock)
+    first, second = cluster.queue(poll_interval=0.05), cluster.queue()
+
+    async def tidy(task: TaskData) -> None:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.9)
+
+    first.register_handler("tidy", tidy)
+
+    async def run_first(*, task_status: Started[QueueBase]) -> None:
+        with pytest.raises(NodeSuperseded):
+            await first.run(task_status=task_status)
+
+    async with anyio.create_task_group() as group:
+        await group.start(run_first)
+        await first.enqueue(task("tidy"))
+        await anyio.sleep(1)
+        async with second:
+            incarnation = (await cluster.store.nodes())[0].incarnation
+            await anyio.sleep(5)
+            (view,) = await cluster.store.nodes()
+            assert (view.node, view.incarnation) == ("single", incarnation)
 
 
 async def test_a_restart_after_a_kill_goes_on_at_once(clock: VirtualClock) -> None:
