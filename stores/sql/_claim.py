@@ -1,9 +1,8 @@
 """Claiming: the heads of the lanes that the claimer handles, merged.
 
 Rules:
-- A lane is (queue, type, priority); within one, `run_us` and then `place` are the order. Which
-  lanes there are is found by jumping from one to the next in the ready index, a few microseconds
-  each: what waits in a lane that is not wanted, or is not due, is never walked over.
+- A lane is (queue, type, priority); within one, `run_us` and then `place` are the order. What waits
+  in a lane that is not wanted, or is not due, is never walked over.
 - Where a priority has several types, their heads are merged first, without locks, to know how much
   each lane is to give; then each lane gives so much of what nobody has locked.
 """
@@ -14,34 +13,12 @@ from typing import Final
 
 from ..records import ClaimedTask
 from ..requests import Claims
+from . import _lanes
 from ._dialect import Tx
 from ._rows import Columns, claimed_of
 
 # More lanes than that in one statement and SQLite refuses it.
 _ARMS_MAX: Final = 100
-
-NEXT_LANE: Final = (
-    "coalesce("
-    "(SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name = lane.queue_name AND n.task_type = lane.task_type"
-    " AND n.priority > lane.priority ORDER BY n.priority, n.run_us, n.place LIMIT 1),"
-    " (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name = lane.queue_name AND n.task_type > lane.task_type"
-    " ORDER BY n.task_type, n.priority, n.run_us, n.place LIMIT 1)"
-)
-"""The first task of the lane after `lane` in its queue; to be closed by a parenthesis."""
-
-_LANES: Final = (
-    "WITH RECURSIVE lane(queue_name, task_type, priority) AS ("
-    "SELECT t.queue_name, t.task_type, t.priority FROM {names} JOIN {live} AS t"
-    " ON t.place = (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name = q.value ORDER BY n.task_type, n.priority, n.run_us, n.place LIMIT 1)"
-    " WHERE NOT EXISTS (SELECT 1 FROM {paused} AS p WHERE p.queue_name = q.value)"
-    " UNION ALL"
-    " SELECT t.queue_name, t.task_type, t.priority FROM lane JOIN {live} AS t"
-    f" ON t.place = {NEXT_LANE}))"
-    " SELECT queue_name, priority, task_type FROM lane ORDER BY queue_name, priority DESC"
-)
 
 _ARM: Final = (
     "SELECT {number} AS arm, run_us, place FROM {{live}} {{by_ready}} WHERE state = 0"
@@ -63,7 +40,7 @@ def claim(tx: Tx, claims: Claims | None) -> tuple[list[ClaimedTask], frozenset[s
     wanted = [each for each in claims.queues if each.limit] if claims else []
     if claims is None or not wanted:
         return [], frozenset(), False
-    lanes = _lanes(tx, claims, [each.queue_name for each in wanted])
+    lanes = _lanes_of(tx, claims, [each.queue_name for each in wanted])
     claimed: list[ClaimedTask] = []
     more: set[str] = set()
     short = False
@@ -103,14 +80,17 @@ def read(found: Sequence[Columns], first_lease: int, started_us: int | None) -> 
     return tasks
 
 
-def _lanes(tx: Tx, claims: Claims, queues: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
+def _lanes_of(
+    tx: Tx, claims: Claims, queues: Sequence[str]
+) -> dict[str, list[tuple[int, list[str]]]]:
     """By queue, unpaused: its priorities, high first, each with the types that wait there."""
-    found = tx.rows(_LANES, tx.dialect.names(list(dict.fromkeys(queues))))
     types = claims.task_types
-    handled = found if types is None else [row for row in found if row[2] in types]
     lanes: dict[str, list[tuple[int, list[str]]]] = {}
-    for (queue_name, priority), rows in groupby(handled, key=lambda row: (row[0], row[1])):
-        lanes.setdefault(queue_name, []).append((priority, [row[2] for row in rows]))
+    found = _lanes.of_queues(tx, list(dict.fromkeys(queues)))
+    for (queue_name, priority), same in groupby(found, key=lambda lane: (lane[0], lane[2])):
+        handled = [lane[1] for lane in same if types is None or lane[1] in types]
+        if handled:
+            lanes.setdefault(queue_name, []).append((priority, handled))
     return lanes
 
 

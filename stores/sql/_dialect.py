@@ -95,6 +95,7 @@ class Dialect:
     name: ClassVar[str]
     driver: ClassVar[str]
     isolation: ClassVar[str] = "AUTOCOMMIT"  # the statements here say BEGIN themselves
+    jumps: ClassVar[bool] = True  # whether a recursive query can; see `_lanes`
     quote: ClassVar[str] = '"'
     words: ClassVar[dict[str, str]]
 

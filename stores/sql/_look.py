@@ -12,35 +12,12 @@ from ..records import Counts, TaskView
 from ..requests import ByIds, DeadLetters, LiveTasks, Query
 from ..task import TaskStatus
 from ..transitions import LIVE
-from ._claim import NEXT_LANE
+from . import _lanes
 from ._dialect import Tx
 from ._rows import DEAD_COLUMNS, LIVE_COLUMNS, Columns, dead_view, live_view, result_view
 from ._schema import HELD, RESULT_COLUMNS, RUNNING, WAITING
 
-_SURVEY: Final = (
-    "WITH RECURSIVE lane(queue_name, task_type, priority) AS ("
-    "SELECT t.queue_name, t.task_type, t.priority FROM {live} AS t"
-    " WHERE t.place = (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " ORDER BY n.queue_name, n.task_type, n.priority, n.run_us, n.place LIMIT 1)"
-    " UNION ALL"
-    " SELECT t.queue_name, t.task_type, t.priority FROM lane JOIN {live} AS t"
-    f" ON t.place = {NEXT_LANE},"
-    " (SELECT n.place FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name > lane.queue_name"
-    " ORDER BY n.queue_name, n.task_type, n.priority, n.run_us, n.place LIMIT 1)))"
-    " SELECT lane.queue_name, (SELECT n.run_us FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name = lane.queue_name AND n.task_type = lane.task_type"
-    " AND n.priority = lane.priority AND n.run_us > ? ORDER BY n.run_us, n.place LIMIT 1) FROM lane"
-)
 _RUNNING_QUEUES: Final = "SELECT DISTINCT queue_name FROM {live} {by_lease} WHERE lease IS NOT NULL"
-_HELD_QUEUES: Final = (
-    "WITH RECURSIVE held(name) AS ("
-    "SELECT min(t.queue_name) FROM {live} AS t {by_held} WHERE t.state = 2"
-    " UNION ALL"
-    " SELECT (SELECT min(t.queue_name) FROM {live} AS t {by_held}"
-    " WHERE t.state = 2 AND t.queue_name > held.name) FROM held WHERE held.name IS NOT NULL)"
-    " SELECT name FROM held WHERE name IS NOT NULL"
-)
 _OF_STATUS: Final = {
     TaskStatus.PENDING: f"(state = {WAITING} AND retry_count = 0)",
     TaskStatus.RETRYING: f"(state = {WAITING} AND retry_count > 0)",
@@ -51,21 +28,21 @@ _OF_STATUS: Final = {
 
 def survey(tx: Tx) -> Survey:
     """Where there is work, jumping from lane to lane."""
-    lanes = tx.rows(_SURVEY, tx.now_us)
-    due = min((row[1] for row in lanes if row[1] is not None), default=None)
+    lanes = _lanes.waiting(tx)
+    due = min((due_us for _, due_us in lanes if due_us is not None), default=None)
     return Survey(
-        queues=tuple(sorted({row[0] for row in lanes} | _not_waiting(tx))),
+        queues=tuple(sorted({name for name, _ in lanes} | _not_waiting(tx))),
         next_due_s=None if due is None else (due - tx.now_us) / 1e6,
     )
 
 
 def _not_waiting(tx: Tx) -> set[str]:
-    return {row[0] for row in (*tx.rows(_RUNNING_QUEUES), *tx.rows(_HELD_QUEUES))}
+    return {*(row[0] for row in tx.rows(_RUNNING_QUEUES)), *_lanes.held(tx)}
 
 
 def queues(tx: Tx) -> list[str]:
     """All that hold live tasks or dead letters or are paused, sorted."""
-    names = {row[0] for row in tx.rows(_SURVEY, tx.now_us)} | _not_waiting(tx)
+    names = {name for name, _ in _lanes.waiting(tx)} | _not_waiting(tx)
     names |= {row[0] for row in tx.rows("SELECT DISTINCT queue_name FROM {dead}")}
     names |= {row[0] for row in tx.rows("SELECT queue_name FROM {paused}")}
     return sorted(names)

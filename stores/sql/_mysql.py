@@ -18,6 +18,7 @@ class MysqlDialect(Dialect):
     name = "mysql"
     driver = "pymysql"
     quote = "`"
+    jumps = False
     isolation = "READ COMMITTED"
     words: ClassVar[dict[str, str]] = {
         "id": "BINARY(16)",

@@ -81,7 +81,8 @@ def work_of(database: Database, call: Callable[[Tx], T]) -> tuple[T, int]:
 
     def measured(tx: Tx) -> tuple[T, int]:
         if database.dialect.name == "sqlite":
-            connection: Any = tx._cursor.connection  # pyright: ignore
+            cursor: Any = tx._cursor  # pyright: ignore[reportPrivateUsage]
+            connection = cursor.connection
             connection.set_progress_handler(tick, 10)
             result = call(tx)
             connection.set_progress_handler(None, 10)
