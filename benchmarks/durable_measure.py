@@ -53,10 +53,14 @@ CONTENDERS: dict[str, Callable[[str], Contender]] = {
     "pgqueuer, batch 1000": lambda url: PgQueuerPeer(url, batch=1000),
     "pgqueuer, asyncpg pool": lambda url: PgQueuerPeer(url, driver="asyncpg pool"),
     "pgqueuer, psycopg": lambda url: PgQueuerPeer(url, driver="psycopg"),
-    "chancy": lambda url: ChancyPeer(url, concurrency=100),
-    "chancy, 1000 at once": lambda url: ChancyPeer(url, concurrency=1000),
+    "chancy": lambda url: ChancyPeer(url, concurrency=100, write_s=1),
+    "chancy, writes every 50 ms": lambda url: ChancyPeer(url, concurrency=100, write_s=0.05),
+    "chancy, 1000 at once, writes every 50 ms": lambda url: ChancyPeer(
+        url, concurrency=1000, write_s=0.05
+    ),
     "oban": lambda url: ObanPeer(url, limit=10),
     "oban, 100 at once": lambda url: ObanPeer(url, limit=100),
+    "oban, 1000 at once": lambda url: ObanPeer(url, limit=1000),
     "huey": lambda url: HueyPeer(url, fsync=True, workers=1),
     "huey, 4 workers": lambda url: HueyPeer(url, fsync=True, workers=4),
     "huey, 10 workers": lambda url: HueyPeer(url, fsync=True, workers=10),
