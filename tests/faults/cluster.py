@@ -31,14 +31,23 @@ SETTINGS = {
 class Node:
     """One process of `node.py`. What hangs is killed."""
 
-    def __init__(self, url: str, ledger: Path, name: str, backend: str, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        ledger: Path,
+        name: str,
+        backend: str,
+        *,
+        death: tuple[str, str] | tuple[()] = (),
+        **settings: Any,
+    ) -> None:
         self.name = name
         everything = {**SETTINGS, "cluster_id": name, **settings}
         self._log = ledger.with_name(f"{name}.log")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.node", url, str(ledger), backend,
-                 json.dumps(everything)],
+                 json.dumps(everything), *death],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, "NO_COLOR": "1"},
             )  # fmt: skip
@@ -53,6 +62,11 @@ class Node:
     @property
     def returncode(self) -> int | None:
         return self._process.poll()
+
+    def forget(self) -> None:
+        """Make way for another of this name."""
+        self.kill()
+        self._log.unlink(missing_ok=True)
 
     async def up(self) -> None:
         await until(lambda: "up\n" in self.said or self.returncode is not None)

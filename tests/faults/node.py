@@ -1,11 +1,12 @@
 """One node of a cluster, as a process of its own, for the tests that kill and freeze processes.
 
-    python -m tests.faults.node URL LEDGER BACKEND SETTINGS
+    python -m tests.faults.node URL LEDGER BACKEND SETTINGS [before|after N]
 
-It runs a queue on the store at URL, with `open_queue`'s settings as JSON, until SIGTERM. Each of
-its handlers writes to the ledger, a file that all nodes append to, when it begins and when it
-ends: what really ran where, whatever the store believes. Seconds are the machine's monotonic
-clock, the same for all its processes.
+It runs a queue on the store at URL, with `open_queue`'s settings as JSON, until SIGTERM; or until
+it kills itself, before or after the Nth commit that it makes once it is up. Each of its handlers
+writes to the ledger, a file that all nodes append to, when it begins and when it ends: what really
+ran where, whatever the store believes. Seconds are the machine's monotonic clock, the same for all
+its processes.
 """
 
 import json
@@ -66,17 +67,37 @@ def handlers(ledger: Ledger) -> dict[str, Any]:
     return {"work": work, "block": block, "die": die}
 
 
-async def run(url: str, ledger: Path, settings: dict[str, Any]) -> None:
+def die_at_commit(when: str, number: int) -> None:
+    """Plant the end of this process between us and every driver."""
+    from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
+
+    left = number
+
+    def commit(self: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.dbapi_connection.commit()
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(_ConnectionFairy, "commit", commit)  # noqa: B010 - it has none of its own
+
+
+async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> None:
     queue = open_queue(url, **settings)
     for task_type, handler in handlers(Ledger(ledger, settings["cluster_id"])).items():
         queue.register_handler(task_type, handler)
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async with queue:
             print("up", flush=True)
+            if death:
+                die_at_commit(death[0], int(death[1]))
             async for _ in signals:
                 return
 
 
 if __name__ == "__main__":
-    url, ledger, backend, settings = sys.argv[1:]
-    anyio.run(run, url, Path(ledger), json.loads(settings), backend=backend)
+    url, ledger, backend, settings, *death = sys.argv[1:]
+    anyio.run(run, url, Path(ledger), json.loads(settings), *death, backend=backend)

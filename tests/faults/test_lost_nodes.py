@@ -84,6 +84,30 @@ async def test_what_a_killed_node_ran_is_run_by_another_and_that_counts(cluster:
     assert cluster.overlaps() == []
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.watchdog(120)
+async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster, when: str) -> None:
+    """At the first, the second, ... until a node lives to see the queue empty.
+
+    Each takes over from the one before it, under the same name.
+    """
+    client, ids, number = cluster.client, list[str](), 0
+    while True:
+        number += 1
+        tasks = [slow(0.01, max_retries=1000) for _ in range(3)]
+        ids += await client.enqueue_many(tasks)
+        node = await cluster.start("doomed", death=(when, str(number)))
+        with anyio.fail_after(30):
+            while node.returncode is None and (await client.get_queue_info())["job_count"]:  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+        if node.returncode is None:
+            break
+    assert number > 5
+    results = [await client.get_task_status(each) for each in ids]
+    assert {result and result.status for result in results} == {TaskStatus.COMPLETED}
+    assert await client.get_dead_letter_tasks() == []
+
+
 async def test_a_task_that_kills_its_nodes_ends_as_a_dead_letter(cluster: Cluster) -> None:
     task_id = await cluster.client.enqueue(slow(0, "die", max_retries=1))
     for name in ("first", "second"):
