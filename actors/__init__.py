@@ -6,6 +6,7 @@ from .backoff import RetryPolicy as RetryPolicy
 from .door import Entrance as Entrance
 from .door import Inside as Inside
 from .errors import MemoryLimitExceeded as MemoryLimitExceeded
+from .errors import NodeSuperseded as NodeSuperseded
 from .errors import QueueFull as QueueFull
 from .errors import QueueNotRunning as QueueNotRunning
 from .errors import RateLimitExceeded as RateLimitExceeded

@@ -15,6 +15,17 @@ class QueueNotRunning(RuntimeError):
         self.queue = queue
 
 
+class NodeSuperseded(RuntimeError):
+    """Another process has joined under this node's name. `node` is the name."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"another process works on this store as {node!r}, so this one stops. For several "
+            "at once, set enable_clustering and give each its own cluster_id (or none)"
+        )
+        self.node = node
+
+
 class UnknownTask(LookupError):
     """No task has this id: it never had one, or its outcome is no longer kept."""
 

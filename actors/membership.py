@@ -11,6 +11,7 @@ from typing import Final
 
 from ..runtime import Actor, Ref
 from ..stores import Pulse
+from .errors import NodeSuperseded
 from .messages import STORE_TROUBLE, Heartbeat, SendBeats, StoreMessage
 from .roster import Roster
 
@@ -22,17 +23,6 @@ ASK_AGAIN: Final = 0.25
 
 class NodeLost(Exception):
     """The store has given this node up, or may have: what ran here runs elsewhere now."""
-
-
-class NodeSuperseded(RuntimeError):
-    """Another process has joined under this node's name. `node` is the name."""
-
-    def __init__(self, node: str) -> None:
-        super().__init__(
-            f"another process works on this store as {node!r}, so this one stops. For several "
-            "at once, set enable_clustering and give each its own cluster_id (or none)"
-        )
-        self.node = node
 
 
 class Membership(Actor[SendBeats]):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oncue.actors import Job as Job
     from oncue.actors import MemoryLimitExceeded as MemoryLimitExceeded
+    from oncue.actors import NodeSuperseded as NodeSuperseded
     from oncue.actors import PayloadError as PayloadError
     from oncue.actors import QueueFull as QueueFull
     from oncue.actors import QueueNotRunning as QueueNotRunning
@@ -73,6 +74,7 @@ _HOMES = {
     "JobExecutionEvent": "oncue.actors.job_events",
     "JobSubmissionEvent": "oncue.actors.job_events",
     "MemoryLimitExceeded": "oncue.actors",
+    "NodeSuperseded": "oncue.actors",
     "PayloadError": "oncue.actors",
     "QueueBase": "oncue.adapters.base",
     "QueueCapability": "oncue.adapters",

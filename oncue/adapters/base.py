@@ -12,10 +12,17 @@ from typing import Any, Self
 from anyio import TASK_STATUS_IGNORED, AsyncContextManagerMixin, sleep_forever
 from anyio.abc import TaskStatus
 
-from oncue.actors import EventStream, Handlers, QueueNotRunning, Roster, Tally, TaskHandler
+from oncue.actors import (
+    EventStream,
+    Handlers,
+    NodeSuperseded,
+    QueueNotRunning,
+    Roster,
+    Tally,
+    TaskHandler,
+)
 from oncue.actors.handlers import ExecutorKind
 from oncue.actors.job_events import EVENT_ALL
-from oncue.actors.membership import NodeSuperseded
 from oncue.actors.messages import STORE_TROUBLE, Count, ListenersChanged, hint
 from oncue.adapters.client import QueueClient
 from oncue.runtime import (

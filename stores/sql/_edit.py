@@ -83,6 +83,8 @@ def _cancel(tx: Tx, task_id: UUID, keep_results: bool) -> Edited:
             ],
         )
     remove(tx, [place])
+    if node is not None:
+        tx.hints.add("")  # its holder is to stop it
     return Edited(count=1, queue_name=name, holder=holder_of(task_id, node, lease))
 
 

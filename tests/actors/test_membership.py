@@ -7,8 +7,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from oncue import NodeSuperseded
 from oncue.actors.claimer import Claimer
-from oncue.actors.membership import Membership, NodeLost, NodeSuperseded
+from oncue.actors.membership import Membership, NodeLost
 from oncue.actors.roster import Roster
 from oncue.actors.store import StoreActor
 from oncue.runtime import ActorSystem, ChildSpec, EscalatedFailure, SeededEntropy, SupervisorSpec

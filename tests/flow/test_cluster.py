@@ -7,8 +7,7 @@ import anyio
 import pytest
 from anyio.abc import TaskStatus as Started
 
-from oncue import QueueBase, TaskData, TaskResult, TaskStatus
-from oncue.actors.membership import NodeSuperseded
+from oncue import NodeSuperseded, QueueBase, TaskData, TaskResult, TaskStatus
 from oncue.stores import Exchanged, StoreUnavailable
 from oncue.testing import VirtualClock
 from tests.flow.cluster import BEAT_S, Cluster, NodeQueue, alive
