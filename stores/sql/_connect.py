@@ -71,6 +71,8 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
     statements = _statements(dialect, synchronous)
 
     def prepare(connection: Any, _: object) -> None:
+        if dialect.name == "sqlite":  # other programs may write what is no UTF-8
+            connection.text_factory = lambda raw: raw.decode(errors="backslashreplace")
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)

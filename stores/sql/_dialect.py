@@ -14,7 +14,8 @@ from uuid import UUID
 from ._rows import CLAIMED_COLUMNS, Columns
 from ._schema import INDEXES, RUNNING, TABLES, TASK_COLUMNS
 
-_INSERT_TASKS: Final = (*TASK_COLUMNS, "retry_count", "run_us")
+NEW_COLUMNS: Final = (*TASK_COLUMNS, "retry_count", "run_us")
+"""What a task is added with."""
 
 
 class Cursor(Protocol):
@@ -133,6 +134,9 @@ class Dialect:
         """The parameter of `{names}`."""
         raise NotImplementedError
 
+    def enter(self, tx: "Tx") -> None:
+        """What is to be done first in a transaction that somebody else began."""
+
     # --- transactions -----------------------------------------------------------------------
 
     def begin(self, cursor: Any) -> int:
@@ -159,9 +163,6 @@ class Dialect:
             limit,
         ]
 
-    def give_up(self, connection: Any) -> None:
-        """Before a connection whose transaction failed is closed: a server needs no more."""
-
     # --- moves ------------------------------------------------------------------------------
 
     def insert(self, tx: Tx, table: str, columns: Sequence[str], rows: Sequence[Columns]) -> int:
@@ -174,15 +175,9 @@ class Dialect:
     def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
         """Write tasks, but for those whose id or key is taken; the ids of those written.
 
-        Their columns are `TASK_COLUMNS`, `retry_count`, `run_us`.
+        Their columns are `NEW_COLUMNS`.
         """
-        tx.do("SAVEPOINT oncue_add")
-        everyone = self.insert(tx, "live", _INSERT_TASKS, rows) == len(rows)
-        if not everyone:  # the driver does not say which
-            tx.do("ROLLBACK TO SAVEPOINT oncue_add")
-            rows = [row for row in rows if self.insert(tx, "live", _INSERT_TASKS, [row])]
-        tx.do("RELEASE SAVEPOINT oncue_add")
-        return {UUID(bytes=row[0]) for row in rows}
+        raise NotImplementedError
 
     def take_out(self, tx: Tx, fences: Sequence[tuple[int, UUID]]) -> Sequence[Columns]:
         """Delete running tasks by lease and id.

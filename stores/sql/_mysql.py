@@ -5,7 +5,8 @@ from json import dumps
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from ._dialect import Cursor, Dialect, Tx
+from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
+from ._rows import Columns
 from ._schema import RUNNING
 
 _NAME: Final = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -64,6 +65,14 @@ class MysqlDialect(Dialect):
     def now_us(self, cursor: Cursor) -> int:
         cursor.execute("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))")
         return int(cursor.fetchall()[0][0])
+
+    def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
+        tx.do("SAVEPOINT oncue_add")
+        if self.insert(tx, "live", NEW_COLUMNS, rows) != len(rows):  # it does not say which
+            tx.do("ROLLBACK TO SAVEPOINT oncue_add")
+            rows = [row for row in rows if self.insert(tx, "live", NEW_COLUMNS, [row])]
+        tx.do("RELEASE SAVEPOINT oncue_add")
+        return {UUID(bytes=row[0]) for row in rows}
 
     def assign(
         self, tx: Tx, places: Sequence[int], node: str, first_lease: int, started_us: int | None

@@ -1,4 +1,4 @@
-"""Any history of calls and of nodes: the memory store against the model of `machine.py`."""
+"""Any history of calls and of nodes: each store against the model of `machine.py`."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ class MemoryMachine(StoreMachine):
 
     @rule(node=nodes)
     def beat(self, node: str) -> None:
-        [pulse] = do(self.store.heartbeat([Beat(node=node, incarnation=self.incarnation[node])]))
+        [pulse] = self.do(self.store.heartbeat([Beat(node=node, incarnation=self.incarnation[node])]))
         assert pulse is (Pulse.ALIVE if self.is_alive(node) else Pulse.LOST)
         if pulse is Pulse.ALIVE:
             self.beat_at[node] = self.clock.now()
@@ -37,7 +37,7 @@ class MemoryMachine(StoreMachine):
         lost = [
             told for told in self.select("running") if told.lost or not self.is_alive(told.node)
         ]
-        rescued = do(self.store.rescue(node, self.next_lease[node], limit))
+        rescued = self.do(self.store.rescue(node, self.next_lease[node], limit))
         assert len(rescued) == (min(limit, len(lost)) if self.is_alive(node) else 0)
         for task in rescued:
             told = self.told[task.row.task_id]
@@ -58,7 +58,7 @@ class MemoryMachine(StoreMachine):
         ]
         orphans = [told for number, told in enumerate(mine) if forgotten >> number & 1]
         held = {told.lease for told in mine if told not in orphans} | {0}
-        answer = do(self.store.reconcile(node, incarnation, held))
+        answer = self.do(self.store.reconcile(node, incarnation, held))
         assert answer == Reconciled(void=frozenset({0}), returned=len(orphans))
         for told in orphans:
             self.lose(told)
