@@ -32,16 +32,18 @@ class Tx:
     """One transaction, as the modules see it: statements, and the store's time.
 
     `now_us` was read when it began. `hints` names the queues that others should look at, once
-    it is committed; `""` stands for all.
+    it is committed; `""` stands for all. Not `is_atomic` is only who entered a connection that
+    commits each statement.
     """
 
-    __slots__ = ("_cursor", "dialect", "hints", "now_us")
+    __slots__ = ("_cursor", "dialect", "hints", "is_atomic", "now_us")
 
     def __init__(self, cursor: Cursor, dialect: "Dialect", now_us: int) -> None:
         self._cursor = cursor
         self.dialect = dialect
         self.now_us = now_us
         self.hints: set[str] = set()
+        self.is_atomic = True
 
     def read_now_us(self) -> int:
         """The store's time once more, for what must be judged after a lock was taken."""
