@@ -6,8 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+import oncue.stores.sql._migrations as _migrations
 from oncue.stores import Added
-from oncue.stores.sql import SchemaTooNew, _migrations
+from oncue.stores.sql import SchemaTooNew
 from oncue.testing._store_kit import make_row
 from tests.stores.sql.kit import KINDS, Kind, Place, place
 
