@@ -71,6 +71,8 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
     statements = _statements(dialect, synchronous)
 
     def prepare(connection: Any, _: object) -> None:
+        if dialect.name == "sqlite":  # other programs may write what is no UTF-8
+            connection.text_factory = _readable
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
@@ -78,6 +80,10 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def _readable(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace")
 
 
 def _arguments(dialect: Dialect) -> dict[str, Any]:

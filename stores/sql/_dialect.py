@@ -14,7 +14,8 @@ from uuid import UUID
 from ._rows import CLAIMED_COLUMNS, Columns
 from ._schema import INDEXES, RUNNING, TABLES, TASK_COLUMNS
 
-_INSERT_TASKS: Final = (*TASK_COLUMNS, "retry_count", "run_us")
+NEW_COLUMNS: Final = (*TASK_COLUMNS, "retry_count", "run_us")
+"""What a task is added with."""
 
 
 class Cursor(Protocol):
@@ -31,16 +32,18 @@ class Tx:
     """One transaction, as the modules see it: statements, and the store's time.
 
     `now_us` was read when it began. `hints` names the queues that others should look at, once
-    it is committed; `""` stands for all.
+    it is committed; `""` stands for all. Not `is_atomic` is only who entered a connection that
+    commits each statement.
     """
 
-    __slots__ = ("_cursor", "dialect", "hints", "now_us")
+    __slots__ = ("_cursor", "dialect", "hints", "is_atomic", "now_us")
 
     def __init__(self, cursor: Cursor, dialect: "Dialect", now_us: int) -> None:
         self._cursor = cursor
         self.dialect = dialect
         self.now_us = now_us
         self.hints: set[str] = set()
+        self.is_atomic = True
 
     def read_now_us(self) -> int:
         """The store's time once more, for what must be judged after a lock was taken."""
@@ -133,6 +136,9 @@ class Dialect:
         """The parameter of `{names}`."""
         raise NotImplementedError
 
+    def enter(self, tx: "Tx") -> None:
+        """What is to be done first in a transaction that somebody else began."""
+
     # --- transactions -----------------------------------------------------------------------
 
     def begin(self, cursor: Any) -> int:
@@ -159,9 +165,6 @@ class Dialect:
             limit,
         ]
 
-    def give_up(self, connection: Any) -> None:
-        """Before a connection whose transaction failed is closed: a server needs no more."""
-
     # --- moves ------------------------------------------------------------------------------
 
     def insert(self, tx: Tx, table: str, columns: Sequence[str], rows: Sequence[Columns]) -> int:
@@ -174,15 +177,9 @@ class Dialect:
     def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
         """Write tasks, but for those whose id or key is taken; the ids of those written.
 
-        Their columns are `TASK_COLUMNS`, `retry_count`, `run_us`.
+        Their columns are `NEW_COLUMNS`.
         """
-        tx.do("SAVEPOINT oncue_add")
-        everyone = self.insert(tx, "live", _INSERT_TASKS, rows) == len(rows)
-        if not everyone:  # the driver does not say which
-            tx.do("ROLLBACK TO SAVEPOINT oncue_add")
-            rows = [row for row in rows if self.insert(tx, "live", _INSERT_TASKS, [row])]
-        tx.do("RELEASE SAVEPOINT oncue_add")
-        return {UUID(bytes=row[0]) for row in rows}
+        raise NotImplementedError
 
     def take_out(self, tx: Tx, fences: Sequence[tuple[int, UUID]]) -> Sequence[Columns]:
         """Delete running tasks by lease and id.

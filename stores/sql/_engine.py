@@ -47,9 +47,17 @@ class Database:
             driver.ProgrammingError,
         )
 
-    def prepare(self) -> None:
+    def open(self) -> None:
         """Make or migrate the tables. Raises StoreUnavailable, SchemaTooNew."""
-        self._mapped("open", lambda: self._with_cursor(self._migrate))
+        try:
+            self._mapped("open", lambda: self._with_cursor(self._migrate))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
 
     def _migrate(self, connection: Any, cursor: Any) -> None:
         migrate(cursor, self.dialect)
@@ -108,7 +116,7 @@ class Database:
             self.dialect.notify(cursor, self.sender, hints)
         except self.errors as error:
             # What was to be done is committed, and others look by themselves in a while.
-            self._drop(connection, error)
+            self._abandon(connection, error)
 
     def _with_cursor(self, work: Callable[[Any, Any], T]) -> T:
         connection = self.engine.raw_connection()
@@ -117,20 +125,25 @@ class Database:
             result = work(connection, cursor)
             cursor.close()
         except BaseException as error:
-            self._drop(connection, error)
+            self._abandon(connection, error)
             raise
         finally:
             connection.close()
         return result
 
-    def _drop(self, connection: Any, error: BaseException) -> None:
-        """Never use this connection again, nor any other when it is the server that is gone."""
-        with suppress(*self.errors):
-            self.dialect.give_up(connection)
-        connection.invalidate(error)
+    def _abandon(self, connection: Any, error: BaseException) -> None:
+        """Undo, and never use this connection again, nor any other when the server is gone."""
+        if not isinstance(error, self.errors):
+            connection.rollback()
+            return
         dialect: Any = self.engine.dialect
-        if isinstance(error, self.errors) and dialect.is_disconnect(error, None, None):
+        if dialect.is_disconnect(error, connection.dbapi_connection, None):
             self.engine.dispose()
+        else:
+            # To close is not enough in SQLite: it keeps its locks while the error is looked at.
+            with suppress(*self.errors):
+                connection.rollback()
+        connection.invalidate(error)
 
 
 def _code_of(error: BaseException) -> object:

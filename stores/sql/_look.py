@@ -174,4 +174,7 @@ def _created_at(tx: Tx, place: int | None) -> datetime | None:
     if place is None:
         return None
     row = tx.row("SELECT created_us FROM {live} WHERE place = ?", place)
-    return None if row is None else moment_at(row[0])
+    try:
+        return None if row is None else moment_at(row[0])
+    except (TypeError, OverflowError):  # it cannot be read, and is still counted
+        return None

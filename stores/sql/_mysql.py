@@ -5,7 +5,8 @@ from json import dumps
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from ._dialect import Cursor, Dialect, Tx
+from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
+from ._rows import Columns
 from ._schema import RUNNING
 
 _NAME: Final = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -57,6 +58,7 @@ class MysqlDialect(Dialect):
         return self.now_us(cursor)  # the driver's connection is always in a transaction
 
     def begin_look(self, cursor: Cursor) -> int:
+        cursor.execute("ROLLBACK")
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         return self.now_us(cursor)
@@ -64,6 +66,19 @@ class MysqlDialect(Dialect):
     def now_us(self, cursor: Cursor) -> int:
         cursor.execute("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))")
         return int(cursor.fetchall()[0][0])
+
+    def enter(self, tx: Tx) -> None:
+        [[commits_by_itself]] = tx.rows("SELECT @@autocommit")
+        tx.is_atomic = not commits_by_itself
+
+    def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
+        if tx.is_atomic:
+            tx.do("SAVEPOINT oncue_add")
+            if self.insert(tx, "live", NEW_COLUMNS, rows) == len(rows):
+                return {UUID(bytes=row[0]) for row in rows}
+            tx.do("ROLLBACK TO SAVEPOINT oncue_add")
+        # It does not say which of many it has ignored.
+        return {UUID(bytes=row[0]) for row in rows if self.insert(tx, "live", NEW_COLUMNS, [row])}
 
     def assign(
         self, tx: Tx, places: Sequence[int], node: str, first_lease: int, started_us: int | None

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from ._dialect import Cursor, Dialect, Tx
+from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
 from ._rows import CLAIMED_COLUMNS, Columns
-from ._schema import RUNNING, TASK_COLUMNS
+from ._schema import RUNNING
 
 # By the names in `_schema`: what arrays of its columns are cast to.
 _TYPES: Final = {
@@ -109,10 +109,9 @@ class PostgresDialect(Dialect):
         )
 
     def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
-        columns = (*TASK_COLUMNS, "retry_count", "run_us")
-        listed = ", ".join(columns)
+        listed = ", ".join(NEW_COLUMNS)
         added = tx.rows(
-            f"INSERT INTO {{live}} ({listed}) SELECT {listed} FROM {self._from_arrays(columns)}"
+            f"INSERT INTO {{live}} ({listed}) SELECT {listed} FROM {self._from_arrays(NEW_COLUMNS)}"
             " ORDER BY n ON CONFLICT DO NOTHING RETURNING task_id",
             *map(list, zip(*rows, strict=True)),
         )

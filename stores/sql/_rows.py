@@ -101,6 +101,12 @@ def row_of(columns: Columns) -> TaskRow:
     )
 
 
+def _retries_of(value: object) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"retry_count is {value!r}")
+    return value
+
+
 def uuid_of(value: UUID | bytes) -> UUID:
     """The id in a column."""
     return value if isinstance(value, UUID) else UUID(bytes=value)
@@ -111,13 +117,10 @@ def claimed_of(columns: Columns, lease: int, started_us: int | None) -> ClaimedT
 
     Without `started_us` that is one more column.
     """
-    retry_count = columns[_WIDTH + 1]
-    if not isinstance(retry_count, int):
-        raise ValueError(f"retry_count is {retry_count!r}")
     return ClaimedTask(
         row=row_of(columns[1 : _WIDTH + 1]),
         lease=lease,
-        retry_count=retry_count,
+        retry_count=_retries_of(columns[_WIDTH + 1]),
         run_at=moment_at(columns[_WIDTH + 2]),
         started_at=moment_at(columns[_WIDTH + 3] if started_us is None else started_us),
     )
@@ -144,7 +147,7 @@ def live_view(columns: Columns) -> TaskView:
         task_id=row.task_id,
         queue_name=row.queue_name,
         status=status,
-        retry_count=retry_count,
+        retry_count=_retries_of(retry_count),
         row=row,
         holder=holder_of(row.task_id, node, lease),
         run_at=moment_at(run_us),
@@ -163,7 +166,7 @@ def dead_view(columns: Columns, ttl_us: int) -> TaskView:
         task_id=row.task_id,
         queue_name=row.queue_name,
         status=TaskStatus.DEAD_LETTER,
-        retry_count=retry_count,
+        retry_count=_retries_of(retry_count),
         row=row,
         run_at=moment_at(run_us),
         started_at=None if started_us is None else moment_at(started_us),
@@ -183,7 +186,7 @@ def result_view(columns: Columns, ttl_us: int) -> TaskView:
         task_id=uuid_of(task_id),
         queue_name=queue_name,
         status=TaskStatus(status),
-        retry_count=retry_count,
+        retry_count=_retries_of(retry_count),
         started_at=None if started_us is None else moment_at(started_us),
         completed_at=moment_at(ended_us),
         expires_at=moment_at(ended_us + ttl_us),

@@ -89,11 +89,16 @@ class SqlStore:
         state = "open" if self._open else "closed"
         return f"<SqlStore {state} {url} tables={self._database.dialect.prefix}>"
 
+    @property
+    def parked(self) -> int:
+        """How many rows that could not be read this store has set aside, held with their error."""
+        return self._database.parked
+
     # --- life ------------------------------------------------------------------------------
 
     async def open(self) -> None:
         if not self._open:
-            await self._hop(self._writers, self._database.prepare)
+            await self._hop(self._writers, self._database.open)
             self._open = True
 
     async def close(self) -> None:
@@ -102,7 +107,7 @@ class SqlStore:
             if self._listener is not None:
                 self._listener.close()
                 self._listener = None
-            await self._hop(self._lookers, self._database.engine.dispose)
+            await self._hop(self._lookers, self._database.close)
 
     async def _hop(self, limiter: CapacityLimiter, work: Callable[[], T]) -> T:
         with self._hold():

@@ -49,9 +49,7 @@ def visit(owner: "Connection | Session", dialect: Dialect, work: Callable[[Tx], 
             f"the store is {dialect.name} by {dialect.driver}, the connection is "
             f"{theirs.name} by {theirs.driver}"
         )
-    if dialect.name == "sqlite" and not connection.connection.in_transaction:
-        # Python's driver begins at the first INSERT only. Our SAVEPOINT comes before that and would
-        # be a transaction of its own, which its RELEASE commits.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
     cursor = _Cursor(connection)
-    return work(Tx(cursor, dialect, dialect.now_us(cursor)))
+    tx = Tx(cursor, dialect, dialect.now_us(cursor))
+    dialect.enter(tx)
+    return work(tx)

@@ -1,4 +1,4 @@
-"""Any history of calls: the memory store against a model that scans and sorts everything.
+"""Any history of calls: a store against a model that scans and sorts everything.
 
 The model is a dict of plain records with none of the store's lines, lanes and counters.
 """
@@ -34,6 +34,7 @@ from oncue.stores import (
     ResumeTask,
     RetryAt,
     Settlement,
+    Store,
     TaskRow,
     UniqueTaken,
     first_lease,
@@ -48,16 +49,6 @@ queues = st.sampled_from(QUEUES)
 nodes = st.sampled_from(["n1", "n2"])
 picks = st.integers(0, 1000)
 BEAT_S = 2.0
-
-
-def do(call: Coroutine[Any, Any, T]) -> T:
-    """The result of a call that never waits; that it never does is part of the test."""
-    try:
-        call.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    raise AssertionError("a memory store call waited")
 
 
 @dataclass
@@ -75,11 +66,28 @@ class Told:
 
 
 class StoreMachine(RuleBasedStateMachine):
+    """The memory store, unless a subclass says how another is made and called."""
+
+    def make_clock(self) -> TurnedClock:
+        return TurnedClock()
+
+    def make_store(self) -> Store:
+        return MemoryStore(clock=self.clock, result_cache_limit=10**6)
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        """The result of a call that never waits; that it never does is part of the test."""
+        try:
+            call.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        raise AssertionError("a memory store call waited")
+
     def __init__(self) -> None:
         super().__init__()
-        self.clock = TurnedClock()
-        self.store = MemoryStore(clock=self.clock, result_cache_limit=10**6)
-        do(self.store.open())
+        self.clock = self.make_clock()
+        self.store = self.make_store()
+        self.do(self.store.open())
         self.told: dict[UUID, Told] = {}
         self.number = 0
         self.purged = 0
@@ -94,7 +102,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.restart(node)
 
     def restart(self, node: str, restarted: bool = True) -> None:
-        incarnation = do(self.store.join(node, beat_s=BEAT_S, restarted=restarted))
+        incarnation = self.do(self.store.join(node, beat_s=BEAT_S, restarted=restarted))
         assert incarnation > max(self.incarnation.values(), default=0)
         self.incarnation[node] = incarnation
         self.beat_at[node] = self.clock.now()
@@ -135,7 +143,7 @@ class StoreMachine(RuleBasedStateMachine):
     ) -> None:
         fields: dict[str, Any] = {"priority": priority, "delay": delay, "unique_key": key}
         rows = [make_row(task_type, queue_name=queue, **fields) for _ in range(copies)]
-        for row, outcome in zip(rows, do(self.store.add(rows)), strict=True):
+        for row, outcome in zip(rows, self.do(self.store.add(rows)), strict=True):
             holder = self.key_holder(row)
             if holder is not None:
                 assert outcome == UniqueTaken(live_task_id=holder)
@@ -159,7 +167,7 @@ class StoreMachine(RuleBasedStateMachine):
     def add_again(self, number: int) -> None:
         told = self.pick(number, "waiting", "paused", "running", "done", "cancelled", "dead")
         if told is not None:
-            assert do(self.store.add([told.row])) == [AlreadyKnown()]
+            assert self.do(self.store.add([told.row])) == [AlreadyKnown()]
 
     @rule(seconds=st.sampled_from([0.5, 3, 10]))
     def wait(self, seconds: float) -> None:
@@ -186,7 +194,7 @@ class StoreMachine(RuleBasedStateMachine):
             task_types=types,
             queues=[Claim(queue_name=name, limit=limit) for name, limit in limits],
         )
-        exchanged = do(self.store.exchange(settlements, claims))
+        exchanged = self.do(self.store.exchange(settlements, claims))
         assert exchanged.refused == refused
         expected: list[UUID] = []
         more: set[str] = set()
@@ -208,7 +216,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert (task.lease, task.retry_count) == (told.lease, told.retry_count)
         delayed = [told.run_at for told in self.select("waiting") if told.run_at > now]
         seconds = (min(delayed) - now).total_seconds() if delayed else None
-        surveyed = do(self.store.exchange([], survey=True)).survey
+        surveyed = self.do(self.store.exchange([], survey=True)).survey
         assert surveyed is not None
         assert surveyed.next_due_s == seconds
         assert set(surveyed.queues) == {
@@ -279,7 +287,7 @@ class StoreMachine(RuleBasedStateMachine):
     def cancel(self, number: int) -> None:
         told = self.pick(number, "waiting", "paused", "running")
         if told is not None:
-            [edited] = do(self.store.edit([CancelTask(task_id=told.row.task_id)]))
+            [edited] = self.do(self.store.edit([CancelTask(task_id=told.row.task_id)]))
             assert edited.count == 1
             assert (edited.holder is not None) == (told.place == "running")
             if told.place == "running":
@@ -290,7 +298,7 @@ class StoreMachine(RuleBasedStateMachine):
     def pause(self, number: int) -> None:
         told = self.pick(number, "waiting", "paused", "running")
         if told is not None:
-            [edited] = do(self.store.edit([PauseTask(task_id=told.row.task_id)]))
+            [edited] = self.do(self.store.edit([PauseTask(task_id=told.row.task_id)]))
             assert edited.count == (told.place == "waiting")
             told.place = "paused" if told.place == "waiting" else told.place
 
@@ -298,7 +306,7 @@ class StoreMachine(RuleBasedStateMachine):
     def resume(self, number: int) -> None:
         told = self.pick(number, "paused", "waiting", "running")
         if told is not None:
-            [edited] = do(self.store.edit([ResumeTask(task_id=told.row.task_id)]))
+            [edited] = self.do(self.store.edit([ResumeTask(task_id=told.row.task_id)]))
             assert edited.count == (told.place == "paused")
             told.place = "waiting" if told.place == "paused" else told.place
 
@@ -307,7 +315,7 @@ class StoreMachine(RuleBasedStateMachine):
         told = self.pick(number, "dead")
         if told is not None:
             taken = self.key_holder(told.row) is not None
-            [edited] = do(self.store.edit([RequeueDead(task_id=told.row.task_id)]))
+            [edited] = self.do(self.store.edit([RequeueDead(task_id=told.row.task_id)]))
             assert edited.count == (not taken)
             if not taken:
                 self.revive(told)
@@ -316,7 +324,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(queue=queues, pause=st.booleans())
     def pause_queue(self, queue: str, pause: bool) -> None:
         change = PauseQueue(queue_name=queue) if pause else ResumeQueue(queue_name=queue)
-        [edited] = do(self.store.edit([change]))
+        [edited] = self.do(self.store.edit([change]))
         assert edited.count == (pause != (queue in self.paused))
         (self.paused.add if pause else self.paused.discard)(queue)
 
@@ -325,7 +333,7 @@ class StoreMachine(RuleBasedStateMachine):
         places = ("dead",) if dead else ("waiting", "paused")
         gone = [told for told in self.select(*places) if told.row.queue_name == queue]
         what = PurgeDeadLetters(queue_name=queue) if dead else PurgeWaiting(queue_name=queue)
-        assert do(self.store.purge(what)) == len(gone)
+        assert self.do(self.store.purge(what)) == len(gone)
         self.purged += len(gone)
         for told in gone:
             del self.told[told.row.task_id]
@@ -334,7 +342,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_task_accepted_is_somewhere(self) -> None:
-        views = do(self.store.find(ByIds(task_ids=list(self.told))))
+        views = self.do(self.store.find(ByIds(task_ids=list(self.told))))
         assert len(views) + self.purged == self.accepted
         for view, told in zip(views, self.told.values(), strict=True):
             waiting = "retrying" if told.retry_count else "pending"
@@ -351,7 +359,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def live_tasks_are_listed_in_the_order_added(self) -> None:
         live = sorted(self.select("waiting", "paused", "running"), key=lambda each: each.number)
-        views = do(self.store.find(LiveTasks(queue_name=None, limit=10**6)))
+        views = self.do(self.store.find(LiveTasks(queue_name=None, limit=10**6)))
         assert [view.task_id for view in views] == [told.row.task_id for told in live]
 
     @invariant()
@@ -359,7 +367,7 @@ class StoreMachine(RuleBasedStateMachine):
         now = self.clock.now()
         held = 0
         for name in QUEUES:
-            counts = do(self.store.count(name))
+            counts = self.do(self.store.count(name))
             mine = [told for told in self.told.values() if told.row.queue_name == name]
             waiting = [told for told in mine if told.place == "waiting"]
             kept = [told for told in mine if told.place not in ("done", "cancelled")]
@@ -381,7 +389,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert counts.oldest == (live[0].row.created_at if live else None)
             assert counts.newest == (live[-1].row.created_at if live else None)
             held += counts.payload_bytes
-        assert do(self.store.count()).store_payload_bytes == held
+        assert self.do(self.store.count()).store_payload_bytes == held
 
 
 def tally(values: Any) -> dict[Any, int]:

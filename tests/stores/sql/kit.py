@@ -40,11 +40,11 @@ class Place:
     def database(self, **options: Any) -> Generator[Database]:
         """What is below a store, without a loop."""
         database = database_of(self.store(**options))
-        database.prepare()
+        database.open()
         try:
             yield database
         finally:
-            database.engine.dispose()
+            database.close()
 
     def do(self, *templates: str) -> None:
         """Statements with `{live}` and so on, as another program would make them."""
