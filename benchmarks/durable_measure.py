@@ -44,7 +44,7 @@ CALLERS = 100
 BULK = 1000
 A_SECOND = 50
 LOOK_S = 0.005
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 FIGURES = "figures:"
 
 CONTENDERS: dict[str, Callable[[str], Contender]] = {
@@ -52,12 +52,11 @@ CONTENDERS: dict[str, Callable[[str], Contender]] = {
     "pgqueuer, batch 1000": lambda url: PgQueuerPeer(url, batch=1000),
     "pgqueuer, psycopg": lambda url: PgQueuerPeer(url, batch=100, driver="psycopg"),
     "chancy": lambda url: ChancyPeer(url, concurrency=1000, write_s=0.05),
-    "oban": lambda url: ObanPeer(url, limit=100),
-    "oban, 1000 at once": lambda url: ObanPeer(url, limit=1000),
+    "oban, 100 at once": lambda url: ObanPeer(url, limit=100),
+    "oban": lambda url: ObanPeer(url, limit=1000),
     "huey": lambda url: HueyPeer(url, workers=1),
     "huey, 4 threads": lambda url: HueyPeer(url, workers=4),
     "oncue": lambda url: OnCue(url=url, settings={"max_workers": 100}),
-    "oncue, 400 workers": lambda url: OnCue(url=url, settings={"max_workers": 400}),
     "oncue, 1000 workers": lambda url: OnCue(url=url, settings={"max_workers": 1000}),
     "oncue, no results": lambda url: OnCue(url=url, settings={"max_workers": 100, "result_ttl": 0}),
     "oncue, 1000 workers, no results": lambda url: OnCue(
@@ -167,7 +166,7 @@ async def claim(contender: Contender, url: str, count: int) -> None:
 async def latency(contender: Contender, url: str, count: int) -> None:
     started = Started()
     async with contender.worker(started.handle):
-        await anyio.sleep(SETTLE_S / 2)
+        await anyio.sleep(SETTLE_S)
         command = [sys.executable, __file__, *sys.argv[1:]]
         command[command.index("latency")] = "produce"
         producing = await anyio.open_process(command)
@@ -180,7 +179,7 @@ async def near(contender: Contender, url: str, count: int) -> None:
     assert isinstance(contender, OnCue)
     started = Started()
     async with contender.worker_that_produces(started.handle) as producer:
-        await anyio.sleep(SETTLE_S / 2)
+        await anyio.sleep(SETTLE_S)
         await at_a_pace(producer, count)
         await started.reach(count)
         end_with(*of_100(started.waited_ms))
