@@ -185,7 +185,11 @@ class Pool(Actor[PoolMessage]):
                 raise TypeError(f"the pool takes no {type(other).__name__}")
 
     def _settle(self, done: Sequence[Attempt]) -> None:
-        self._settled += [attempt for attempt in done if attempt.settlement is not None]
+        for attempt in done:
+            if attempt.settlement is not None:
+                self._settled.append(attempt)
+            if isinstance(attempt.settlement, RetryAt):
+                self._looking = True  # it may be due before anything else, or at once
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         """Settle for a worker that cannot."""
