@@ -137,6 +137,9 @@ class APSchedulerQueue(StoreQueue):
         )
         self._chance = self._entropy.uuid().hex[:8]
 
+    _schema_version: int | None = None
+    """Of the tables, where the store has any."""
+
     def _make_store(self) -> Store:
         settings = self.settings
         clock = CallableStoreClock(self._clock.now)
@@ -147,7 +150,10 @@ class APSchedulerQueue(StoreQueue):
                 dead_letter_ttl_s=settings.dead_letter_ttl,
                 result_cache_limit=settings.result_cache_limit,
             )
-        from oncue.stores.sql import SqlStore  # a driver is loaded by whoever uses it
+        # A driver is loaded by whoever uses it.
+        from oncue.stores.sql import SCHEMA_VERSION, SqlStore
+
+        self._schema_version = SCHEMA_VERSION
 
         url = settings.job_store_url or EMBEDDED_URL
         return SqlStore(
@@ -202,6 +208,7 @@ class APSchedulerQueue(StoreQueue):
         section = {
             "store_reachable": True,
             "job_store_type": self.settings.job_store_type,
+            "schema_version": self._schema_version,
             "scheduler_running": False,
             "node": self.node,
             "heartbeat_age": own.silent_s if own else None,

@@ -1,11 +1,13 @@
 """A command line's way to a store: a queue that works nothing, for as long as one call takes."""
 
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import structlog
 from pydantic_core import to_jsonable_python
 
 from oncue.adapters import import_adapter, open_queue
@@ -52,12 +54,14 @@ def run_with_client(
     command: str, store: str | None, work: Callable[[QueueBase], Awaitable[int]]
 ) -> int:
     """Do `work` with a running client; its exit status, or another with the reason on stderr."""
+    # What went wrong is said below, in one line.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return anyio.run(_run, open_client(store), work)
-    except (ValueError, ImportError) as error:
-        status, reason = UNUSABLE, str(error)
     except (StoreUnavailable, DuplicateTask, TimeoutError, LookupError) as error:
         status, reason = REFUSED, str(error)
+    except (ValueError, ImportError) as error:
+        status, reason = UNUSABLE, str(error)
     except EscalatedFailure as failure:
         status, reason = REFUSED, innermost(failure)
     print(f"oncue {command}: {reason}", file=sys.stderr)

@@ -29,9 +29,16 @@ dead_letters = typer.Typer(
 
 def add_to(app: typer.Typer) -> None:
     """Let `oncue` know these commands."""
-    for command in (queues, tasks, enqueue):
+    for command in (migrate, queues, tasks, enqueue):
         app.command()(command)
     app.add_typer(dead_letters, name="dead-letters")
+
+
+def migrate(store: Store = None, as_json: Json = False) -> None:
+    """Make the store's tables, or bring them up to this version's."""
+    from oncue.cli.store import migrate as do_migrate
+
+    _run("migrate", store, lambda queue: do_migrate(queue, as_json=as_json))
 
 
 def queues(store: Store = None, as_json: Json = False) -> None:
