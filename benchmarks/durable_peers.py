@@ -6,14 +6,13 @@ they do here; chancy's does not.
 
 Of their documented settings, those that were the fastest here:
 
-- pgqueuer: a connection of asyncpg's (a pool was no faster to drain, psycopg a third as fast), no
-  cap on what runs at once, batches of 100, which are for claims and for settlements (1000 is
-  measured too; its default, 10, drained a third). Producers have asyncpg's pool.
-- chancy: the async executor with `concurrency=1000`, and `eager_polling`, which claims as soon as
-  a job ends. `send_outgoing_interval` is 50 ms: it writes what ended that often (by default once a
-  second, and it drained half as fast). Its default plugins run.
-- oban: `limit` jobs at once, which is also what one claim takes (1000; 100 drained two thirds of
-  it, 10 less than half).
+- pgqueuer: one connection of asyncpg's (its pool was no faster, psycopg much slower), no cap on
+  what runs at once, batches of 100, which are for claims and for settlements (10, its default,
+  was much slower; 1000 is measured too). Producers have asyncpg's pool.
+- chancy: the async executor with `concurrency=1000` (100 was slower), and `eager_polling`, which
+  claims as soon as a job ends. `send_outgoing_interval` is 50 ms: so often it writes what ended
+  (once a second by default, which was slower). Its default plugins run.
+- oban: 1000 jobs at once, which is also what one claim takes (10 and 100 were slower).
 - huey: threads, of which one alone is as fast as more, for they wait for each other to write; an
   idle one looks every 10 ms. `fsync=True` is synchronous=FULL, as OnCue's.
 """

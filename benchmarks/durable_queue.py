@@ -10,7 +10,9 @@ rounds, and its ratio to the best peer's. `durable_measure.py` says what each me
 What is drained was loaded once, by the library that drains it, and is copied for each round.
 
 Peers on PostgreSQL are pgqueuer, chancy and oban (which needs Python 3.12), on SQLite huey. A
-MySQL or MariaDB is used where its address is given, for OnCue alone.
+MySQL or MariaDB is used where its address is given, for OnCue alone; it copies no databases, so
+that `depth` takes long there. On a quiet machine of two cores three rounds take some ten minutes
+for each store.
 
 --scale 0.05 is for looking whether it all runs; its figures say nothing.
 """
