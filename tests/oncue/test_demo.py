@@ -1,12 +1,15 @@
 """`oncue demo` on real folders: its counts against the file system's."""
 
+import contextlib
 import ctypes
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISREG
@@ -141,6 +144,63 @@ def test_ctrl_c_drains_and_says_what_was_not_run(backend: str) -> None:
     assert int(rows["not run"]) > 0, rest
     assert int(rows["files"]) == ended(rows) + int(rows["not run"])
     assert int(rows["bytes"]) > 0
+
+
+@pytest.mark.slow
+@BACKENDS
+def test_killed_and_started_again_on_a_store_it_goes_on_and_its_totals_are_right(
+    backend: str, tmp_path: Path
+) -> None:
+    """Killed twice, the whole process group; the third finishes, and the fourth is a new run."""
+    root = tmp_path / "files"
+    root.mkdir()
+    for number in range(1000):
+        (root / f"{number}.txt").write_text("line\n" * number)
+    (root / "source.py").write_text(SOURCE)
+    (root / "broken.py").write_text("def f(:\n")
+    store = f"sqlite:///{tmp_path}/demo.db"
+    arguments = (str(root), "--backend", backend, "--workers", "4", "--store", store)
+    for _ in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-m", "oncue", "demo", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            said = read_until(process.stdout.readline, r"^examining")
+            wait_for_results(tmp_path / "demo.db")
+            os.killpg(process.pid, signal.SIGKILL)
+    status, rows, output = demo(*arguments)
+    assert status == 0, output
+    assert "going on with a run that was not finished" in output, said + output
+    assert int(rows["files"]) == ended(rows) == found(root)
+    assert int(rows["lines"]) == sum(range(1000)) + SOURCE.count("\n")
+    assert (int(rows["dead letters"]), int(rows["SyntaxError"])) == (1, 1), output
+    status, rows, output = demo(*arguments)
+    assert (status, int(rows["files"])) == (0, found(root))
+    assert "going on" not in output
+
+
+def wait_for_results(database: Path) -> None:
+    """Until more results than before are there."""
+    deadline = time.monotonic() + 60
+    before: int | None = None
+    while time.monotonic() < deadline:
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection = sqlite3.connect(database)
+            (count,) = connection.execute(
+                "SELECT count(*) FROM apscheduler_jobs_results"
+            ).fetchone()
+            connection.close()
+            if before is None:
+                before = count
+            elif count > before + 100:
+                return
+        time.sleep(0.01)
+    raise AssertionError("it did not come on")
 
 
 def ended(rows: dict[str, str]) -> int:
