@@ -4,7 +4,7 @@ A hint may be lost, and so may the connection that it comes by: polling always r
 need not wait for a hint: this actor's `shutdown_s` is 0, which cancels the wait.
 """
 
-from ..runtime import Actor, Ref
+from ..runtime import Actor, Envelope, Ref
 from ..stores import Hinting, StoreClosed, StoreUnavailable
 from .messages import Listen, LookAtLeases, PoolMessage, Wake, hint
 
@@ -23,7 +23,9 @@ class Ears(Actor[Listen]):
         self._pool: Ref[PoolMessage] = self.context.lookup(self._pool_path)
         self.context.timers.after("listen", 0, Listen())
 
-    async def receive(self, message: Listen) -> None:
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            envelope.reply()  # done with: a stop that ends the wait leaves no message behind
         wait_s = 0.0
         name: str | None = None
         try:

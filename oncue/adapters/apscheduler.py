@@ -22,6 +22,8 @@ JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 EMBEDDED_URL = "sqlite:///oncue.db"
 BEAT_ALONE_S = 1.0
 """How often a node that has its store to itself looks whether somebody has taken its place."""
+WATCH_SHARE = 0.02
+"""How often SQLite's file is looked at for other processes' writes, in a poll's interval."""
 ALONE = "single"
 """The name of such a node: whoever starts under it takes the work over at once."""
 
@@ -164,6 +166,7 @@ class APSchedulerQueue(StoreQueue):
             table_name=settings.sqlalchemy_tablename,
             engine_options=settings.sqlalchemy_engine_options,
             synchronous=settings.sqlite_synchronous,
+            watch_s=settings.poll_interval * WATCH_SHARE,
             hold=self._clock.hold,
         )
 

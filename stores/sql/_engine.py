@@ -21,6 +21,7 @@ from ._add import Unsettled
 from ._claim import Unreadable
 from ._dialect import Dialect, Tx
 from ._migrations import migrate
+from ._watch import Watch
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Database:
         self.dialect = dialect
         self.sender = sender
         self.parked = 0
+        self.watch: Watch | None = None
         driver: Any = engine.dialect.loaded_dbapi
         self.errors: tuple[type[Exception], ...] = (driver.Error, exc.DBAPIError, exc.TimeoutError)
         self._bugs: tuple[type[Exception], ...] = (
@@ -103,8 +105,13 @@ class Database:
     def _transact(self, work: Callable[[Tx], T], begin: Callable[[Any], int]) -> T:
         def transact(connection: Any, cursor: Any) -> T:
             tx = Tx(cursor, self.dialect, begin(cursor))
+            watch = self.watch if begin == self.dialect.begin else None
+            if watch is not None:
+                watch.begun()
             result = work(tx)
             connection.commit()
+            if watch is not None:
+                watch.ended()
             if tx.hints:
                 self._hint(connection, cursor, tx.hints)
             return result

@@ -15,9 +15,10 @@ Rules:
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from anyio import CapacityLimiter, sleep_forever, to_thread
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import make_url
 
 from .. import clock as ids
@@ -34,6 +35,7 @@ from ._engine import Database
 from ._hints import Listener
 from ._rows import duration_us
 from ._visit import visit
+from ._watch import Watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -68,6 +70,7 @@ class SqlStore:
         table_name: str = "apscheduler_jobs",
         engine_options: Mapping[str, Any] | None = None,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        watch_s: float = 0.02,
         hold: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if not _TABLE_NAME.fullmatch(table_name):
@@ -80,7 +83,8 @@ class SqlStore:
         self._dead_ttl_us = duration_us(dead_letter_ttl_s)
         self._hold = hold
         self._open = False
-        self._listener: Listener | None = None
+        self._watch_s = inf if dialect.name == "mysql" else watch_s
+        self._listener: Listener | Watch | None = None
         self._lookers = CapacityLimiter(CONNECTIONS)
         self._writers = CapacityLimiter(1) if dialect.name == "sqlite" else self._lookers
 
@@ -126,16 +130,22 @@ class SqlStore:
     async def next_hint(self) -> str | None:
         """Wait until another process tells of work: the queue's name, None for any of them.
 
-        PostgreSQL's only; elsewhere it waits for ever. Nobody may rely on hints: some are lost
-        with a connection. For one caller at a time, and to be cancelled before `close`.
+        PostgreSQL tells by itself, SQLite's file is looked at every `watch_s`; with MySQL it waits
+        for ever. Nobody may rely on hints: some are lost. For one caller at a time, and to be
+        cancelled before `close`.
         """
         if not self._open:
             raise StoreClosed(self._database.dialect.name)
-        if self._database.dialect.name != "postgresql":
-            await sleep_forever()
         if self._listener is None:
-            self._listener = Listener(self._database, lambda work: self._hop(self._lookers, work))
+            self._listener = self._make_listener()
         return await self._listener.next_hint()
+
+    def _make_listener(self) -> Listener | Watch:
+        database = self._database
+        if database.dialect.name == "postgresql":
+            return Listener(database, lambda work: self._hop(self._lookers, work))
+        database.watch = Watch(self._url.database or "", self._watch_s)
+        return database.watch
 
     # --- nodes -----------------------------------------------------------------------------
 

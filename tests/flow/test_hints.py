@@ -1,6 +1,7 @@
-"""Over PostgreSQL, processes hear of each other at once; they poll once a minute here."""
+"""Over PostgreSQL and SQLite, processes hear of each other; they poll once a minute here."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,9 +18,10 @@ SOON_S = 3.0
 """Less than the 5 s after which leases are compared anyway."""
 
 
-@pytest.fixture
-def tables() -> Iterator[servers.Tables]:
-    with servers.tables(servers.postgres_url()) as mine:
+@pytest.fixture(params=["postgresql", "sqlite"])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[servers.Tables]:
+    sqlite = f"sqlite:///{tmp_path}/tasks.db"
+    with servers.tables(sqlite if request.param == "sqlite" else servers.postgres_url()) as mine:
         yield mine
 
 
