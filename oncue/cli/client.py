@@ -14,7 +14,6 @@ from oncue.adapters import import_adapter, open_queue
 from oncue.adapters.base import QueueBase
 from oncue.adapters.installed import adapter_of
 from oncue.adapters.metadata import QueueCapability
-from oncue.runtime import EscalatedFailure
 from oncue.settings import read_queue_settings
 from oncue.stores import DuplicateTask, StoreUnavailable
 
@@ -58,12 +57,10 @@ def run_with_client(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return anyio.run(_run, open_client(store), work)
-    except (StoreUnavailable, DuplicateTask, TimeoutError, LookupError) as error:
+    except (StoreUnavailable, DuplicateTask, TimeoutError, LookupError, RuntimeError) as error:
         status, reason = REFUSED, str(error)
     except (ValueError, ImportError) as error:
         status, reason = UNUSABLE, str(error)
-    except EscalatedFailure as failure:
-        status, reason = REFUSED, innermost(failure)
     print(f"oncue {command}: {reason}", file=sys.stderr)
     return status
 
@@ -71,13 +68,6 @@ def run_with_client(
 async def _run(queue: QueueBase, work: Callable[[QueueBase], Awaitable[int]]) -> int:
     async with queue:
         return await work(queue)
-
-
-def innermost(failure: BaseException) -> str:
-    """What the first error inside a group says."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return str(failure) or type(failure).__name__
 
 
 def print_json(value: Any) -> None:

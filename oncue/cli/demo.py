@@ -32,10 +32,9 @@ from rich.table import Table
 
 from oncue.adapters import open_queue
 from oncue.adapters.base import QueueBase
-from oncue.cli.client import innermost
 from oncue.cli.examine import examine_file, examine_source, file_uri
 from oncue.cli.progress import show_progress
-from oncue.runtime import Clock, EscalatedFailure, SystemClock
+from oncue.runtime import Clock, SystemClock
 from oncue.stores import DuplicateTask, StoreUnavailable, TaskData, TaskResult, TaskStatus
 
 FILES = "files"
@@ -137,8 +136,8 @@ def run_demo(directory: Path | None, *, backend: str, workers: int, store: str |
     demo = Demo(queue, root, console, SystemClock(), durable=store is not None)
     try:
         summary = anyio.run(demo.run, backend=backend)
-    except (EscalatedFailure, StoreUnavailable) as failure:
-        Console(stderr=True, highlight=False).print(f"oncue demo: {innermost(failure)}")
+    except (StoreUnavailable, RuntimeError) as failure:
+        Console(stderr=True, highlight=False).print(f"oncue demo: {failure}")
         return 1
     console.print(summary.table())
     if summary.interrupted and demo.durable:

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from oncue import QueueNotRunning, TaskData, TaskStatus, open_queue
+from oncue import TaskData, TaskStatus, open_queue
 from oncue.runtime import ActorSystem, EscalatedFailure, SupervisorSpec
 from oncue.testing import VirtualClock
 from tests.actors.kit import hung, kill
@@ -159,22 +159,6 @@ async def test_an_error_in_the_block_drains_and_comes_out_as_it_is(clock: Virtua
         async with queue:
             raise KeyError("mine")
     assert not queue.running
-
-
-async def test_outside_its_scope_every_call_says_how_to_run_it(clock: VirtualClock) -> None:
-    queue = make_queue(clock)
-    for _ in range(2):
-        for call in (
-            queue.enqueue(task()),
-            queue.wait(task().task_id),
-            queue.get_queue_info(),
-            queue.dequeue(),
-            queue.cancel_task(task().task_id),
-        ):
-            with pytest.raises(QueueNotRunning, match="async with queue"):
-                await call
-        async with queue:
-            pass
 
 
 async def test_it_runs_again_with_what_it_held(clock: VirtualClock) -> None:

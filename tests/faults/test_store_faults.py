@@ -7,7 +7,7 @@ store is concerned, and nobody restarts: trouble with the store is a state, not 
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
@@ -77,7 +77,7 @@ class FaultyCursor:
 
 
 @contextmanager
-def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Between us and every driver."""
     cursor = _ConnectionFairy.cursor
 

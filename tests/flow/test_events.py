@@ -7,99 +7,13 @@ from typing import Any
 
 import anyio
 import pytest
-from apscheduler.events import (  # type: ignore[import-untyped]
-    EVENT_JOB_ADDED,
-    EVENT_JOB_ERROR,
-    EVENT_JOB_EXECUTED,
-    EVENT_JOB_MODIFIED,
-    EVENT_JOB_REMOVED,
-    EVENT_JOB_SUBMITTED,
-    EVENT_SCHEDULER_PAUSED,
-    EVENT_SCHEDULER_RESUMED,
-    EVENT_SCHEDULER_SHUTDOWN,
-    EVENT_SCHEDULER_STARTED,
-    JobExecutionEvent,
-)
 
+from oncue import EVENT_JOB_ADDED, EVENT_JOB_EXECUTED
 from oncue.actors.messages import Publish
 from oncue.adapters.memory import MemoryQueue
 from oncue.testing import VirtualClock
 from tests.actors.kit import hung, kill
-from tests.flow.kit import fails, make_queue, ok, settled, task
-
-
-async def test_the_life_of_a_task_is_added_submitted_executed(clock: VirtualClock) -> None:
-    queue = make_queue(clock)
-    queue.register_handler("ok", ok)
-    stream = queue.events()
-    async with queue:
-        task_id = await queue.enqueue(task())
-        await queue.wait(task_id)
-    events: list[Any] = [event async for event in stream]
-    assert [event.code for event in events] == [
-        EVENT_SCHEDULER_STARTED,
-        EVENT_JOB_ADDED,
-        EVENT_JOB_SUBMITTED,
-        EVENT_JOB_EXECUTED,
-        EVENT_SCHEDULER_SHUTDOWN,
-    ]
-    assert isinstance(events[3], JobExecutionEvent)
-    executed: Any = events[3]
-    assert (executed.job_id, executed.jobstore, executed.retval) == (task_id, "default", "done")
-
-
-async def test_each_failed_attempt_is_an_error_with_its_exception(clock: VirtualClock) -> None:
-    queue = make_queue(clock)
-    queue.register_handler("fails", fails)
-    stream = queue.events(EVENT_JOB_ERROR)
-    async with queue:
-        await queue.wait(await queue.enqueue(task("fails", max_retries=2)))
-    errors: list[Any] = [event async for event in stream]
-    assert [str(event.exception) for event in errors] == ["attempt 1", "attempt 2", "attempt 3"]
-
-
-async def test_changes_are_events_too(clock: VirtualClock) -> None:
-    queue = make_queue(clock)
-    wanted = EVENT_JOB_MODIFIED | EVENT_JOB_REMOVED
-    stream = queue.events(wanted | EVENT_SCHEDULER_PAUSED | EVENT_SCHEDULER_RESUMED)
-    async with queue:
-        task_id = await queue.enqueue(task())
-        await queue.pause_job(task_id)
-        await queue.resume_job(task_id)
-        await queue.cancel_task(task_id)
-        await queue.cancel_task(task_id)  # it is gone: no event
-        await queue.pause_queue()
-        await queue.resume_queue()
-    assert [event.code async for event in stream] == [
-        EVENT_JOB_MODIFIED,
-        EVENT_JOB_MODIFIED,
-        EVENT_JOB_REMOVED,
-        EVENT_SCHEDULER_PAUSED,
-        EVENT_SCHEDULER_RESUMED,
-    ]
-
-
-async def test_a_listener_hears_what_its_mask_asks_for(clock: VirtualClock) -> None:
-    """Async callbacks run in the event loop, plain ones in a thread; both in order."""
-    queue = make_queue(clock)
-    queue.register_handler("ok", ok)
-    plain: list[int] = []
-    awaited: list[int] = []
-
-    async def listen(event: Any) -> None:
-        awaited.append(event.code)
-
-    queue.add_listener(lambda event: plain.append(event.code), EVENT_JOB_EXECUTED)
-    async with queue:
-        queue.add_listener(listen, EVENT_JOB_ADDED | EVENT_JOB_EXECUTED)
-        await queue.wait(await queue.enqueue(task()))
-        await anyio.sleep(1)
-        assert queue.remove_listener(listen)
-        assert not queue.remove_listener(listen)
-        await queue.wait(await queue.enqueue(task()))
-        await anyio.sleep(1)
-    assert awaited == [EVENT_JOB_ADDED, EVENT_JOB_EXECUTED]
-    assert plain == [EVENT_JOB_EXECUTED] * 2
+from tests.flow.kit import make_queue, ok, settled, task
 
 
 async def test_a_raising_listener_and_a_stuck_one_harm_nobody(clock: VirtualClock) -> None:

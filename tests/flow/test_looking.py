@@ -7,23 +7,6 @@ from oncue.testing import VirtualClock
 from tests.flow.kit import fails, make_queue, ok, settled, task
 
 
-async def test_a_job_is_a_task_that_is_not_over(clock: VirtualClock) -> None:
-    async with make_queue(clock) as queue:
-        task_id = await queue.enqueue(task(delay=60))
-        job = await queue.get_job(task_id)
-        assert job is not None
-        assert (str(job.id), job.name, job.paused) == (task_id, "ok", False)
-        assert job.next_run_time is not None
-        assert (job.next_run_time - clock.now()).total_seconds() == 60
-        assert await queue.pause_job(task_id)
-        paused = await queue.get_job(task_id)
-        assert paused is not None
-        assert (paused.paused, paused.next_run_time) == (True, None)
-        assert [str(job.id) for job in await queue.get_jobs()] == [task_id]
-        assert await queue.cancel_task(task_id)
-        assert await queue.get_job(task_id) is None
-
-
 async def test_metrics_count_attempts_and_say_the_rates_of_a_minute(clock: VirtualClock) -> None:
     async with make_queue(clock, max_workers=4) as queue:
         queue.register_handler("ok", ok)
@@ -71,9 +54,3 @@ async def test_health_warns_before_the_memory_is_full(clock: VirtualClock) -> No
         assert health["memory_queue"]["memory_usage"] == 920
         assert health["memory_queue"]["memory_usage_percent"] == 92
         assert "92 percent of max_memory_usage" in health["warnings"][-1]
-
-
-async def test_outside_its_scope_a_queue_is_not_healthy_and_says_why(clock: VirtualClock) -> None:
-    health = await make_queue(clock).health_check()
-    assert (health["healthy"], health["running"]) == (False, False)
-    assert "async with queue" in health["warnings"][0]

@@ -1,5 +1,8 @@
 """Adapters are found by entry point: ours, and those of packages that we know nothing of."""
 
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import invalidate_caches
@@ -33,13 +36,14 @@ LANE = """
     from uuid import UUID
 
     from oncue.adapters import QueueCapability, QueueMetadata
-    from oncue.adapters.memory import MemoryQueue
+    from oncue.adapters.memory import MemoryQueue, MemorySettings
     from oncue.settings import QueueSettings
 
 
     class LaneSettings(QueueSettings):
         lanes: int = 4
         depot: str = ""
+        grace: float = 30.0
 
         @classmethod
         def of_url(cls, url):
@@ -47,8 +51,9 @@ LANE = """
 
 
     class Queue(MemoryQueue):
-        def __init__(self, settings):
-            super().__init__()
+        def __init__(self, settings, clock=None):
+            own = MemorySettings(max_workers=settings.lanes, shutdown_grace=settings.grace)
+            super().__init__(own, clock=clock)
             self.name = "lane"
             self.lane_settings = settings
 
@@ -64,6 +69,25 @@ LANE = """
         required_packages=("anyio",),
         url_schemes=frozenset({"lane"}),
     )
+"""
+
+LANE_TESTS = """
+    import pytest
+    from oncue.runtime import SystemClock
+    from oncue.testing.queue_suite import QueueSuite
+    from oncue_lane_queue import MODULE_METADATA, LaneSettings, Queue
+
+
+    @pytest.fixture
+    def clock():
+        return SystemClock()
+
+
+    class TestLane(QueueSuite):
+        metadata = MODULE_METADATA
+
+        def make_queue(self, clock, max_workers=4, shutdown_grace=30.0):
+            return Queue(LaneSettings(lanes=max_workers, grace=shutdown_grace), clock)
 """
 
 Install = Callable[..., None]
@@ -177,6 +201,27 @@ async def test_a_third_partys_adapter_is_found_opened_and_run(install: Install) 
     async with queue:
         result = await queue.wait(await queue.create_task("echo", {"a": 1}), timeout=10)
     assert result.result == {"a": 1}
+
+
+@pytest.mark.slow
+def test_a_third_party_runs_the_conformance_suite_on_its_adapter(
+    install: Install, tmp_path: Path
+) -> None:
+    """With nothing but pytest, on real clocks; what it does not claim is skipped."""
+    install("lane", LANE)
+    (tmp_path / "test_lane.py").write_text(dedent(LANE_TESTS))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "--rootdir", ".", "test_lane.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site-packages")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "the lane adapter has no persistence" in done.stdout
+    [passed] = re.findall(r"(\d+) passed", done.stdout)
+    assert int(passed) > 60
 
 
 def test_its_settings_are_checked_as_ours(install: Install) -> None:
