@@ -20,8 +20,8 @@ class Watch:
     def __init__(self, path: str, look_s: float) -> None:
         self._log = f"{path}-wal"
         self._look_s = look_s
-        self._known = self._stamp()
-        self._news = False
+        self._known: Stamp = self._stamp()
+        self._news: bool = False
 
     def begun(self) -> None:
         """A transaction of ours has the file to itself."""
