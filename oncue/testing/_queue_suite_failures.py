@@ -99,6 +99,7 @@ class FailureTests(QueueSuiteBase):
     async def test_a_failing_task_is_retried_so_often_and_then_ends_once(
         self, queue: QueueBase, clock: Clock, retries: int
     ) -> None:
+        """D2.3."""
         attempts: list[int] = []
 
         async def counted(task: TaskData) -> None:

@@ -94,6 +94,7 @@ class LifeTests(QueueSuiteBase):
     # --- ending ----------------------------------------------------------------------------
 
     async def test_leaving_lets_what_runs_end_and_starts_nothing_more(self, clock: Clock) -> None:
+        """D2.6."""
         queue = self.make_queue(clock, max_workers=1)
         gate = Gate()
         queue.register_handler("gate", gate)
@@ -113,7 +114,7 @@ class LifeTests(QueueSuiteBase):
             assert (await queue.wait(second.task_id, timeout=LIMIT_S)).retry_count == 0
 
     async def test_what_outlasts_the_grace_is_cancelled_and_handed_back(self, clock: Clock) -> None:
-        """And that is no attempt."""
+        """D1.5, D2.6. And that is no attempt."""
         queue = self.make_queue(clock, shutdown_grace=0.1)
         gate = Gate()
         queue.register_handler("gate", gate)

@@ -83,7 +83,7 @@ class TaskTests(QueueSuiteBase):
             assert (await queue.get_queue_info())["job_count"] == 0
 
     async def test_the_same_task_enqueued_again_changes_nothing(self, queue: QueueBase) -> None:
-        """Not while it lives, and not once it has ended."""
+        """D1.2. Not while it lives, and not once it has ended."""
         ran: list[UUID] = []
 
         async def notes(task: TaskData) -> None:
@@ -224,6 +224,7 @@ class TaskTests(QueueSuiteBase):
     # --- cancelled -------------------------------------------------------------------------
 
     async def test_a_cancelled_task_that_waits_never_runs(self, queue: QueueBase) -> None:
+        """D2.4."""
         ran: list[UUID] = []
 
         async def notes(task: TaskData) -> None:
@@ -241,7 +242,7 @@ class TaskTests(QueueSuiteBase):
         assert ran == [kept.task_id]
 
     async def test_a_cancelled_task_that_runs_is_cut_off(self, clock: Clock) -> None:
-        """Its worker lives on."""
+        """D2.4. Its worker lives on."""
         queue = self.make_queue(clock, max_workers=1)
         gate = Gate()
         queue.register_handler("gate", gate)

@@ -93,6 +93,7 @@ class ClaimTests(SuiteBase):
     async def test_a_unique_key_is_held_through_a_retry(
         self, store: Store, claimer: Claimer
     ) -> None:
+        """D2.2."""
         await store.add([make_row(unique_key="k")])
         [task] = await claimer.claim()
         await claimer.settle(retry(task))
@@ -104,6 +105,7 @@ class ClaimTests(SuiteBase):
     async def test_higher_priority_goes_first_and_equals_in_the_order_added(
         self, store: Store, claimer: Claimer
     ) -> None:
+        """D2.1."""
         rows = [make_row(priority=priority) for priority in (1, 5, 10, 20, 5, 20, 1, 10)]
         await store.add(rows[:4])
         await store.add(rows[4:])
@@ -153,6 +155,7 @@ class ClaimTests(SuiteBase):
     async def test_what_became_due_first_goes_first_among_equals(
         self, store: Store, claimer: Claimer, store_clock: TurnedClock
     ) -> None:
+        """D2.1."""
         late, soon = make_row(delay=5), make_row(delay=2)
         await store.add([late, soon])
         await self.pass_time(store_clock, 3)
@@ -226,6 +229,7 @@ class ClaimTests(SuiteBase):
         assert (await view_of(store, task.row.task_id)).status is TaskStatus.PROCESSING
 
     async def test_a_type_not_handled_blocks_nobody(self, store: Store, claimer: Claimer) -> None:
+        """D2.5."""
         await store.add([make_row("alien", priority=20) for _ in range(5)])
         await store.add([make_row("mine")])
         exchanged = await claimer.exchange(task_types=frozenset({"mine"}), limit=1)

@@ -124,6 +124,7 @@ class MoveTests(SuiteBase):
     async def test_a_lost_lease_is_refused_whatever_it_says(
         self, store: Store, claimer: Claimer, lost: str
     ) -> None:
+        """D1.3."""
         await store.add([make_row()])
         [stale] = await claimer.claim()
         match lost:

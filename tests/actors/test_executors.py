@@ -149,7 +149,7 @@ def _is_alive(pid: int) -> bool:
 
 
 async def test_a_thread_is_abandoned_and_its_result_refused() -> None:
-    """It cannot be ended. Its attempt has failed, and what it returns later is dropped."""
+    """D1.9. It cannot be ended. Its attempt has failed, and what it returns later is dropped."""
     queue = MemoryQueue()
     with gate() as slow:
         queue.register_handler("slow", slow)

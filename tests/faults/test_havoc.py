@@ -84,6 +84,7 @@ class Havoc:
 async def test_whatever_is_killed_every_acknowledged_task_is_completed(
     shared_store: SharedStore, tmp_path: Path, seed: int
 ) -> None:
+    """D1.1."""
     havoc = Havoc(shared_store, tmp_path, seed)
     client = open_queue(shared_store.url, **{**SETTINGS, **shared_store.settings, "queues": []})
     try:

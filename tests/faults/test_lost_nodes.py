@@ -74,6 +74,7 @@ def slow(takes_s: float, task_type: str = "work", **fields: Any) -> TaskData:
 
 
 async def test_what_a_killed_node_ran_is_run_by_another_and_that_counts(cluster: Cluster) -> None:
+    """D1.2, D1.4."""
     first = await cluster.start("first")
     task_id = await cluster.client.enqueue(slow(1))
     await cluster.wait_for("begin", "first")
@@ -87,7 +88,7 @@ async def test_what_a_killed_node_ran_is_run_by_another_and_that_counts(cluster:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.watchdog(120)
 async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster, when: str) -> None:
-    """At the first, the second, ... until a node lives to see the queue empty.
+    """D1.1. At the first, the second, ... until a node lives to see the queue empty.
 
     Each takes over from the one before it, under the same name.
     """
@@ -109,6 +110,7 @@ async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster, when: str) -
 
 
 async def test_a_task_that_kills_its_nodes_ends_as_a_dead_letter(cluster: Cluster) -> None:
+    """D1.4."""
     task_id = await cluster.client.enqueue(slow(0, "die", max_retries=1))
     for name in ("first", "second"):
         node = await cluster.start(name)
@@ -120,7 +122,7 @@ async def test_a_task_that_kills_its_nodes_ends_as_a_dead_letter(cluster: Cluste
 
 
 async def test_the_late_outcome_of_a_frozen_node_is_refused(cluster: Cluster) -> None:
-    """SIGSTOP past the lease, then SIGCONT: the other node's outcome stands."""
+    """D1.3, D1.6. SIGSTOP past the lease, then SIGCONT: the other node's outcome stands."""
     first = await cluster.start("first")
     task_id = await cluster.client.enqueue(slow(1))
     await cluster.wait_for("begin", "first")
@@ -143,7 +145,7 @@ async def test_the_late_outcome_of_a_frozen_node_is_refused(cluster: Cluster) ->
 async def test_a_node_that_is_cut_off_stops_before_another_begins(
     cluster: Cluster, proxy: Proxy
 ) -> None:
-    """It cannot be told, so it gives itself up: the two attempts do not overlap."""
+    """D1.6. It cannot be told, so it gives itself up: the two attempts do not overlap."""
     await cluster.start("first", url=proxy.url)
     task_id = await cluster.client.enqueue(slow(4 * DEAD_S))
     await cluster.wait_for("begin", "first")
@@ -161,6 +163,7 @@ async def test_a_node_that_is_cut_off_stops_before_another_begins(
 
 
 async def test_a_node_whose_loop_was_blocked_does_not_pass_for_alive(cluster: Cluster) -> None:
+    """D1.6."""
     await cluster.start("first", queues=["blocking"])
     await cluster.start("second")
     task_id = await cluster.client.enqueue(slow(2 * DEAD_S, "block", queue_name="blocking"))
@@ -181,6 +184,7 @@ async def test_a_node_whose_loop_was_blocked_does_not_pass_for_alive(cluster: Cl
 
 
 async def test_cancel_pause_and_wait_work_across_nodes(cluster: Cluster) -> None:
+    """D2.4."""
     await cluster.start("first")
     client = cluster.client
     running = await client.enqueue(slow(60))

@@ -166,6 +166,7 @@ def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
 async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
     clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
+    """D1.1, D1.7."""
     number = 0
     while True:
         number += 1
@@ -212,7 +213,7 @@ async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
 @pytest.mark.slow
 @pytest.mark.real_time
 async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
-    """It crashes in the middle, with handlers running, and is started again: nobody restarts."""
+    """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
     with own_postgres() as server:
         queue = durable(SharedStore(server.url))
         run = Run(queue)
@@ -242,6 +243,7 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) ->
 async def test_a_full_disk_is_an_error_and_room_is_enough_to_go_on(
     small_disk: Path,
 ) -> None:
+    """D1.7."""
     queue = durable(SharedStore(f"sqlite:///{small_disk}/tasks.db"))
     run = Run(queue)
     spec = SupervisorSpec("app", children=[queue.child_spec()])

@@ -71,6 +71,7 @@ async def test_nodes_share_the_work_and_each_task_runs_once(clock: VirtualClock)
 async def test_a_type_that_is_not_handled_here_waits_for_a_node_that_does(
     clock: VirtualClock,
 ) -> None:
+    """D2.5."""
     cluster = Cluster(clock)
     a, b = cluster.node("a"), cluster.node("b")
     async with a:
@@ -183,7 +184,7 @@ async def test_a_cut_off_node_joins_anew_by_itself_and_works_on(clock: VirtualCl
 async def test_the_late_outcome_of_a_node_that_was_given_up_is_refused_and_counted(
     clock: VirtualClock,
 ) -> None:
-    """As after SIGSTOP: for the node no time has passed, for the store it has been silent."""
+    """D1.3. As after SIGSTOP: for the node no time has passed, for the store it has been silent."""
     cluster, ran = Cluster(clock), Ran()
     a, b = cluster.node("a"), cluster.node("b")
     ran.on(a, 3)
@@ -249,6 +250,7 @@ async def test_a_task_that_kills_its_nodes_ends_as_a_dead_letter(clock: VirtualC
 
 
 async def test_an_orderly_stop_hands_back_and_does_not_count(clock: VirtualClock) -> None:
+    """D1.5."""
     cluster, ran = Cluster(clock), Ran()
     a, b = cluster.node("a", shutdown_grace=1), cluster.node("b")
     ran.on(a, 1000)
@@ -264,6 +266,7 @@ async def test_an_orderly_stop_hands_back_and_does_not_count(clock: VirtualClock
 async def test_claims_whose_answer_was_lost_come_back_and_do_not_count(
     clock: VirtualClock,
 ) -> None:
+    """D1.5."""
     cluster = Cluster(clock)
     a = cluster.node("a")
     a.register_handler("ok", ok)

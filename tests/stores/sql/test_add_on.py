@@ -21,6 +21,7 @@ async def live(where: Place) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_task_exists_once_the_caller_commits(kind: Kind, tmp_path: Path) -> None:
+    """D1.8."""
     with place(kind, tmp_path) as where:
         async with where.opened() as store:
             row, keyed, rival = make_row(), make_row(unique_key="k"), make_row(unique_key="k")
@@ -39,6 +40,7 @@ async def test_the_task_exists_once_the_caller_commits(kind: Kind, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_task_never_was_when_the_caller_rolls_back(kind: Kind, tmp_path: Path) -> None:
+    """D1.8."""
     with place(kind, tmp_path) as where:
         async with where.opened() as store:
             row = make_row()

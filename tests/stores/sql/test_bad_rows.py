@@ -31,6 +31,7 @@ CASES: list[tuple[Kind, str]] = [
 async def test_a_row_that_cannot_be_read_is_set_aside(
     kind: Kind, change: str, tmp_path: Path
 ) -> None:
+    """D2.5."""
     with place(kind, tmp_path) as where:
         async with where.opened() as store:
             claimer = await Claimer.join(store)
