@@ -14,7 +14,6 @@ from oncue.testing.store_suite import (
 )
 from tests import servers
 
-
 URL = servers.mysql_url()
 
 
