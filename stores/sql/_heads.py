@@ -100,8 +100,10 @@ class Heads:
                 known[name] = sorted(self._heads.get(name, {}))
         if not known:
             return {}
-        lanes = [(name, kind) for name, kinds in known.items() for kind in kinds]
-        gaps = [
+        lanes: list[tuple[str, Kind]] = [
+            (name, kind) for name, kinds in known.items() for kind in kinds
+        ]
+        gaps: list[tuple[str, Kind, Kind]] = [
             (name, low, high)
             for name, kinds in known.items()
             for low, high in zip((_LOWEST, *kinds), (*kinds, _HIGHEST), strict=True)
@@ -111,9 +113,9 @@ class Heads:
         found: dict[str, list[Kind]] = {name: [] for name in known}
         for (number,) in tx.rows(_PROBE, *_columns(rows), *_columns(holes)):
             if number > 0:
-                name, kind = lanes[number - 1]
-                if name in found:
-                    found[name].append(kind)
+                lane = lanes[number - 1]
+                if lane[0] in found:
+                    found[lane[0]].append(lane[1])
             else:  # there is a lane that is not known
                 found.pop(gaps[-number - 1][0], None)
         return found

@@ -77,27 +77,27 @@ def test_a_claim_does_not_walk_over_what_an_old_snapshot_keeps(where: Place) -> 
         database.write("add", lambda tx: add(tx, [make_row("mine"), make_row("other")]))
         multiply(where, "mine", 14)
 
-        def fetched(tx: Tx) -> int:
-            [[blocks]] = tx.rows(
-                "SELECT sum(pg_stat_get_xact_blocks_fetched(oid)) FROM pg_class"
+        def returned(tx: Tx) -> int:
+            [[entries]] = tx.rows(
+                "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class"
                 " WHERE relname LIKE ?",
                 f"{where.tables.prefix}%",
             )
-            return int(blocks)
+            return int(entries)
 
         def exchange(tx: Tx) -> int:
-            before = fetched(tx)
+            before = returned(tx)
             worker.step(tx)
-            return fetched(tx) - before
+            return returned(tx) - before
 
-        def claim_blocks() -> int:
+        def entries() -> int:
             return database.write("measure", exchange)
 
         url: Any = where.tables.engine.url.set(drivername="postgresql")
         with psycopg.connect(url.render_as_string(hide_password=False)) as snapshot:
             snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             snapshot.execute("SELECT 1")
-            first = [claim_blocks() for _ in range(4)][-1]
+            first = [entries() for _ in range(4)][-1]
             for _ in range(100):
-                claim_blocks()
-            assert claim_blocks() < 1.5 * first + 50
+                entries()
+            assert entries() < 1.5 * first + 50
