@@ -2,7 +2,8 @@
 
 Rules:
 - `ONCUE_TEST_POSTGRES_URL` and `ONCUE_TEST_MYSQL_URL` point the tests elsewhere; `.ci/run` starts a
-  MariaDB and sets the latter. Without it the tests of MySQL are skipped, as no wheel brings one.
+  MariaDB and sets the latter. Without it there are none of MySQL, as no wheel
+  brings one, and its conformance suite says that it is skipped.
 - The server is started when the first test wants it, and stopped at the end of the run.
 - Tests share one database and have tables of their own, told by a prefix, which leave with them.
 """
@@ -21,7 +22,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -107,12 +108,15 @@ def postgres_url() -> str:
     return server.url
 
 
+MYSQL_URL = os.environ.get("ONCUE_TEST_MYSQL_URL")
+WITH_MYSQL: tuple[Literal["mysql"], ...] = ("mysql",) if MYSQL_URL else ()
+
+
 def mysql_url() -> str:
     """A MySQL or MariaDB, or else the test is skipped."""
-    url = os.environ.get("ONCUE_TEST_MYSQL_URL")
-    if url is None:
-        pytest.skip("ONCUE_TEST_MYSQL_URL is not set")
-    return url
+    if MYSQL_URL is None:
+        pytest.skip("ONCUE_TEST_MYSQL_URL is not set", allow_module_level=True)
+    return MYSQL_URL
 
 
 class Tables:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from ..records import ClaimedTask
-from ..requests import Claims
+from ..requests import Claim, Claims
 from . import _lanes
 from ._dialect import Tx
 from ._rows import Columns, claimed_of
@@ -44,23 +44,39 @@ def claim(tx: Tx, claims: Claims | None) -> tuple[list[ClaimedTask], frozenset[s
     claimed: list[ClaimedTask] = []
     more: set[str] = set()
     short = False
+    heads = tx.dialect.heads
     for each in wanted:
-        left = each.limit
-        for priority, types in lanes.get(each.queue_name, ()):
-            lane = each.queue_name, priority
-            shares = _shares(tx, lane, types, left)
-            if not shares:
-                continue
-            first_lease = claims.first_lease + len(claimed)
-            taken = tx.dialect.claim(tx, lane, shares, claims.node, first_lease)
-            claimed += read(taken, first_lease, tx.now_us)
+        name, left = each.queue_name, each.limit
+        taken = _take(tx, claims, each, lanes.get(name, ()), len(claimed))
+        if len(taken) < left and heads is not None and name not in tx.afresh:
+            heads.forget()  # it may know too little
+            claimed += taken
             left -= len(taken)
-            if not left:
-                more.add(each.queue_name)
-                break
-        else:
+            afresh = _lanes_of(tx, claims, [name]).get(name, ())
+            taken = _take(tx, claims, Claim(queue_name=name, limit=left), afresh, len(claimed))
+        claimed += taken
+        if len(taken) < left:
             short = True
+        else:
+            more.add(name)
     return claimed, frozenset(more), short
+
+
+def _take(
+    tx: Tx, claims: Claims, claim: Claim, lanes: Sequence[tuple[int, list[str]]], before: int
+) -> list[ClaimedTask]:
+    """What the lanes of one queue give, when `before` tasks were claimed already."""
+    taken: list[ClaimedTask] = []
+    for priority, types in lanes:
+        lane = claim.queue_name, priority
+        shares = _shares(tx, lane, types, claim.limit - len(taken))
+        if shares:
+            first_lease = claims.first_lease + before + len(taken)
+            found = tx.dialect.claim(tx, lane, shares, claims.node, first_lease)
+            taken += read(found, first_lease, tx.now_us)
+        if len(taken) == claim.limit:
+            break
+    return taken
 
 
 def read(found: Sequence[Columns], first_lease: int, started_us: int | None) -> list[ClaimedTask]:
@@ -113,9 +129,10 @@ def _heads(
     tx: Tx, lane: tuple[str, int], types: Sequence[str], start: int, limit: int
 ) -> list[tuple[int, int, int]]:
     """The first `limit` of these types together: run_us, place, and the type's number."""
-    arms = [
-        (_ARM.format(number=number), (lane[0], task_type, lane[1], tx.now_us))
-        for number, task_type in enumerate(types, start)
-    ]
+    arms: list[tuple[str, Sequence[object]]] = []
+    for number, task_type in enumerate(types, start):
+        beyond, from_head = tx.dialect.beyond(lane[0], task_type, lane[1])
+        arm = _ARM.format(number=number) + beyond
+        arms.append((arm, (lane[0], task_type, lane[1], tx.now_us, *from_head)))
     statement, parameters = tx.dialect.merge(arms, limit)
     return [(run_us, place, arm) for arm, run_us, place in tx.rows(statement, *parameters)]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
+from ._heads import Heads
 from ._rows import CLAIMED_COLUMNS, Columns
 from ._schema import INDEXES, RUNNING, TABLES, TASK_COLUMNS
 
@@ -33,10 +34,10 @@ class Tx:
 
     `now_us` was read when it began. `hints` names the queues that others should look at, once
     it is committed; `""` stands for all. Not `is_atomic` is only who entered a connection that
-    commits each statement.
+    commits each statement. `afresh` are the queues whose lanes were looked for from the beginning.
     """
 
-    __slots__ = ("_cursor", "dialect", "hints", "is_atomic", "now_us")
+    __slots__ = ("_cursor", "afresh", "dialect", "hints", "is_atomic", "now_us")
 
     def __init__(self, cursor: Cursor, dialect: "Dialect", now_us: int) -> None:
         self._cursor = cursor
@@ -44,6 +45,7 @@ class Tx:
         self.now_us = now_us
         self.hints: set[str] = set()
         self.is_atomic = True
+        self.afresh: set[str] = set()
 
     def read_now_us(self) -> int:
         """The store's time once more, for what must be judged after a lock was taken."""
@@ -104,6 +106,7 @@ class Dialect:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.heads: Heads | None = None
         q = self.quote
         names = {each: f"{q}{prefix}_{each}{q}" for each in (*TABLES, *INDEXES)}
         names["live"] = f"{q}{prefix}{q}"
@@ -152,6 +155,15 @@ class Dialect:
     def now_us(self, cursor: Cursor) -> int:
         """The database's present instant."""
         raise NotImplementedError
+
+    def beyond(self, queue_name: str, task_type: str, priority: int) -> tuple[str, Sequence[int]]:
+        """A condition to begin a lane by, and its parameters."""
+        return "", ()
+
+    def look_afresh(self) -> None:
+        """Something was put back to where claims may have passed."""
+        if self.heads is not None:
+            self.heads.forget()
 
     def merge(
         self, arms: Sequence[tuple[str, Sequence[Any]]], limit: int

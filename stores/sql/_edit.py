@@ -94,6 +94,7 @@ def _move(tx: Tx, task_id: UUID, source: int, target: int) -> Edited:
         return _NOT_APPLIED
     tx.do("UPDATE {live} SET state = ? WHERE place = ?", target, found[0])
     if target == WAITING:
+        tx.dialect.look_afresh()
         tx.hints.add(found[2])
     return Edited(count=1, queue_name=found[2])
 

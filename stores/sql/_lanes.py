@@ -19,18 +19,19 @@ _NEXT: Final = (
     f" AND n.priority > lane.priority {_ORDER}),"
     f" ({_HEAD} AND n.queue_name = lane.queue_name AND n.task_type > lane.task_type {_ORDER})"
 )
-_LANE: Final = "SELECT t.queue_name, t.task_type, t.priority FROM"
+_LANE: Final = "SELECT t.queue_name, t.task_type, t.priority, t.run_us, t.place FROM"
 _STEP: Final = f"{_LANE} lane JOIN {{live}} AS t ON t.place ="
 _OF_QUEUES: Final = (
-    "WITH RECURSIVE lane(queue_name, task_type, priority) AS ("
+    "WITH RECURSIVE lane(queue_name, task_type, priority, run_us, place) AS ("
     f"{_LANE} {{names}} JOIN {{live}} AS t"
     f" ON t.place = ({_HEAD} AND n.queue_name = q.value {_ORDER})"
     " WHERE NOT EXISTS (SELECT 1 FROM {paused} AS p WHERE p.queue_name = q.value)"
     f" UNION ALL {_STEP} coalesce({_NEXT}))"
-    " SELECT queue_name, task_type, priority FROM lane ORDER BY queue_name, priority DESC"
+    " SELECT queue_name, task_type, priority, run_us, place, {took_us} FROM lane"
+    " ORDER BY queue_name, priority DESC"
 )
 _ALL: Final = (
-    "WITH RECURSIVE lane(queue_name, task_type, priority) AS ("
+    "WITH RECURSIVE lane(queue_name, task_type, priority, run_us, place) AS ("
     f"{_LANE} {{live}} AS t"
     f" WHERE t.place = ({_HEAD} {_ORDER})"
     f" UNION ALL {_STEP} coalesce({_NEXT}, ({_HEAD} AND n.queue_name > lane.queue_name {_ORDER})))"
@@ -51,7 +52,7 @@ _HELD: Final = (
 def of_queues(tx: Tx, queues: Sequence[str]) -> Sequence[Lane]:
     """The lanes of those of these queues that are not paused; by queue, high priority first."""
     if tx.dialect.jumps:
-        return [tuple(row) for row in tx.rows(_OF_QUEUES, tx.dialect.names(queues))]
+        return _jump(tx, queues)
     paused = {row[0] for row in tx.rows("SELECT queue_name FROM {paused}")}
     return [
         lane
@@ -59,6 +60,24 @@ def of_queues(tx: Tx, queues: Sequence[str]) -> Sequence[Lane]:
         if name not in paused
         for lane in sorted(_walk(tx, name), key=lambda lane: -lane[2])
     ]
+
+
+def _jump(tx: Tx, queues: Sequence[str]) -> list[Lane]:
+    heads = tx.dialect.heads
+    known = {} if heads is None else heads.probe(tx, queues)
+    lanes = [
+        (name, task_type, priority)
+        for name, kinds in known.items()
+        for task_type, priority in sorted(kinds, key=lambda kind: -kind[1])
+    ]
+    others = [name for name in queues if name not in known]
+    found = tx.rows(_OF_QUEUES, tx.dialect.names(others)) if others else ()
+    tx.afresh.update(others)
+    if heads is not None:
+        for name in others:
+            mine = [((row[1], row[2]), (row[3], row[4])) for row in found if row[0] == name]
+            heads.looked(name, mine, tx.now_us, found[0][5] if found else 0)
+    return lanes + [(row[0], row[1], row[2]) for row in found]
 
 
 def waiting(tx: Tx) -> Sequence[tuple[str, int | None]]:

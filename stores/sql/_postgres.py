@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
+from ._heads import Heads
 from ._rows import CLAIMED_COLUMNS, Columns
 from ._schema import RUNNING
 
@@ -62,12 +63,21 @@ class PostgresDialect(Dialect):
         "for_update_unlocked": "FOR UPDATE SKIP LOCKED",
         "insert": "INSERT",
         "or_not": "ON CONFLICT DO NOTHING",
+        "took_us": "(extract(epoch FROM clock_timestamp() - statement_timestamp())"
+        " * 1000000)::int8",
         "names": "unnest(?::text[]) AS q(value)",
     }
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(prefix)
+        self.heads = self._heads = Heads()
 
     def marked(self, statement: str) -> str:
         # Arrays travel in binary: quoting each value in Python was half the cost of a batch.
         return _ARRAY.sub(r"%b\1", statement).replace("?", "%s")
+
+    def beyond(self, queue_name: str, task_type: str, priority: int) -> tuple[str, Sequence[int]]:
+        return " AND (run_us, place) >= (?, ?)", self._heads.head(queue_name, (task_type, priority))
 
     def id_of(self, task_id: UUID) -> UUID:
         return task_id
@@ -133,12 +143,16 @@ class PostgresDialect(Dialect):
         node: str,
         first_lease: int,
     ) -> list[Columns]:
+        name, priority = lane
+        heads = [self._heads.head(name, (task_type, priority)) for task_type, _ in shares]
         # The CTE is a fence: without it the planner may run the LIMIT again and again.
         found = tx.rows(
             "WITH taken AS (SELECT c.place, c.run_us"
-            " FROM unnest(?::text[], ?::int8[]) AS s(task_type, share) CROSS JOIN LATERAL ("
-            "SELECT place, run_us FROM {live} WHERE state = 0 AND queue_name = ?"
-            " AND task_type = s.task_type AND priority = ? AND run_us <= ?"
+            " FROM unnest(?::text[], ?::int8[], ?::int8[], ?::int8[])"
+            " AS s(task_type, share, from_us, from_place)"
+            " CROSS JOIN LATERAL (SELECT place, run_us FROM {live} WHERE state = 0"
+            " AND queue_name = ? AND task_type = s.task_type AND priority = ?"
+            " AND (run_us, place) >= (s.from_us, s.from_place) AND run_us <= ?"
             " ORDER BY run_us, place LIMIT s.share FOR UPDATE SKIP LOCKED) AS c),"
             " numbered AS ("
             "SELECT place, row_number() OVER (ORDER BY run_us, place) AS n FROM taken)"
@@ -146,9 +160,14 @@ class PostgresDialect(Dialect):
             f" FROM numbered WHERE t.place = numbered.place RETURNING {_CLAIMED}",
             [task_type for task_type, _ in shares],
             [share for _, share in shares],
+            [head[0] for head in heads],
+            [head[1] for head in heads],
             *lane, tx.now_us, first_lease - 1, node, tx.now_us,
         )  # fmt: skip
-        return sorted(found, key=lambda row: (row[-1], row[0]))
+        found = sorted(found, key=lambda row: (row[-1], row[0]))
+        for row in reversed(found):  # so that each lane's first is noted last
+            self._heads.claimed(name, (row[3], priority), (row[-1], row[0]))
+        return found
 
     def assign(
         self, tx: Tx, places: Sequence[int], node: str, first_lease: int, started_us: int | None

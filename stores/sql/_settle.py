@@ -122,6 +122,8 @@ def _move(tx: Tx, moving: dict[Fence, RetryAt | Dead | Back]) -> Iterable[Fence]
 
 def put_back(tx: Tx, places: Sequence[int]) -> int:
     """Void leases: no attempt, and each task takes its old place in line. How many."""
+    if places:
+        tx.dialect.look_afresh()
     return tx.do_among(
         f"UPDATE {{live}} SET state = {WAITING}, lease = NULL, node = NULL WHERE place {{among}}",
         places,

@@ -39,6 +39,7 @@ class SqliteDialect(Dialect):
         "for_update_unlocked": "",
         "insert": "INSERT",
         "or_not": "ON CONFLICT DO NOTHING",
+        "took_us": "0",
         "names": "json_each(?) AS q",
     }
 

@@ -14,10 +14,12 @@ from oncue.testing.store_suite import (
 )
 from tests import servers
 
+URL = servers.mysql_url()
+
 
 @pytest.fixture(scope="module")
 def module_tables() -> Iterator[servers.Tables]:
-    with servers.tables(servers.mysql_url()) as mine:
+    with servers.tables(URL) as mine:
         yield mine
 
 

@@ -13,7 +13,7 @@ from tests import servers
 T = TypeVar("T")
 
 Kind = Literal["sqlite", "postgresql", "mysql"]
-KINDS: tuple[Kind, ...] = ("sqlite", "postgresql", "mysql")
+KINDS: tuple[Kind, ...] = ("sqlite", "postgresql", *servers.WITH_MYSQL)
 
 
 class Place:

@@ -51,22 +51,21 @@ class Worker:
         self.next_lease = first_lease(self.incarnation)
         self.held: list[ClaimedTask] = []
 
-    def exchange(self, types: frozenset[str] | None = HANDLED) -> int:
+    def step(self, tx: Tx, types: frozenset[str] | None = HANDLED) -> None:
+        """Settle what is held, and claim as much."""
         claims = Claims(
             node="n",
             first_lease=self.next_lease,
             task_types=types,
             queues=[Claim(queue_name="default", limit=BATCH)],
         )
-
-        def call(tx: Tx) -> list[ClaimedTask]:
-            assert settle(tx, [done(task) for task in self.held], True) == []
-            return claim(tx, claims)[0]
-
-        self.held, visited = work_of(self.database, call)
+        assert settle(tx, [done(task) for task in self.held], True) == []
+        self.held = claim(tx, claims)[0]
         assert len(self.held) == BATCH
         self.next_lease += BATCH
-        return visited
+
+    def exchange(self, types: frozenset[str] | None = HANDLED) -> int:
+        return work_of(self.database, lambda tx: self.step(tx, types))[1]
 
     def calls(self) -> dict[str, int]:
         """What each call visits now."""
