@@ -100,10 +100,8 @@ class Heads:
                 known[name] = sorted(self._heads.get(name, {}))
         if not known:
             return {}
-        lanes: list[tuple[str, Kind]] = [
-            (name, kind) for name, kinds in known.items() for kind in kinds
-        ]
-        gaps: list[tuple[str, Kind, Kind]] = [
+        lanes = [(name, kind) for name, kinds in known.items() for kind in kinds]
+        gaps = [
             (name, low, high)
             for name, kinds in known.items()
             for low, high in zip((_LOWEST, *kinds), (*kinds, _HIGHEST), strict=True)
@@ -111,11 +109,12 @@ class Heads:
         rows = [(name, *kind, *self.head(name, kind)) for name, kind in lanes]
         holes = [(name, *low, *high) for name, low, high in gaps]
         found: dict[str, list[Kind]] = {name: [] for name in known}
-        for (number,) in tx.rows(_PROBE, *_columns(rows), *_columns(holes)):
+        for row in tx.rows(_PROBE, *_columns(rows), *_columns(holes)):
+            number = int(row[0])
             if number > 0:
-                lane = lanes[number - 1]
-                if lane[0] in found:
-                    found[lane[0]].append(lane[1])
+                name, kind = lanes[number - 1]
+                if name in found:
+                    found[name].append(kind)
             else:  # there is a lane that is not known
                 found.pop(gaps[-number - 1][0], None)
         return found

@@ -181,14 +181,12 @@ class PostgresDialect(Dialect):
             )  # fmt: skip
 
     def notify(self, cursor: Cursor, sender: str, hints: set[str]) -> None:
-        # A notification takes a number and so is a commit; nobody waits for its flush.
-        cursor.execute("BEGIN")
-        cursor.execute("SET LOCAL synchronous_commit = off")
+        # A notification makes a commit of its own; nobody needs to wait for it to be flushed.
         cursor.execute(
-            "SELECT pg_notify(%s, %s || h) FROM unnest(%s::text[]) AS h",
+            "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, %s || h)"
+            " FROM unnest(%s::text[]) AS h",
             (self.prefix, f"{sender} ", list(hints)),
         )
-        cursor.execute("COMMIT")
 
     def has_table(self, cursor: Cursor, name: str) -> bool:
         cursor.execute("SELECT 1 WHERE to_regclass(quote_ident(%s)) IS NOT NULL", (name,))
