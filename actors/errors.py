@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from ..runtime import Unrecoverable
+
 
 class QueueNotRunning(RuntimeError):
     """The queue was used outside its scope: the caller's fault. `queue` is its name."""
@@ -15,7 +17,7 @@ class QueueNotRunning(RuntimeError):
         self.queue = queue
 
 
-class NodeSuperseded(RuntimeError):
+class NodeSuperseded(Unrecoverable, RuntimeError):
     """Another process has joined under this node's name. `node` is the name."""
 
     def __init__(self, node: str) -> None:

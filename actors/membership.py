@@ -37,7 +37,6 @@ class Membership(Actor[SendBeats]):
         self._beat_every_s = beat_every_s
 
     async def on_start(self) -> None:
-        self._fail_if_superseded()
         self._store: Ref[StoreMessage] = self.context.lookup(self._store_path)
         self.context.timers.every("beat", self._beat_every_s, SendBeats())
 

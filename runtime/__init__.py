@@ -22,6 +22,7 @@ from ._errors import AskTimeout as AskTimeout
 from ._errors import EscalatedFailure as EscalatedFailure
 from ._errors import MailboxFull as MailboxFull
 from ._errors import NoSuchActor as NoSuchActor
+from ._errors import Unrecoverable as Unrecoverable
 from ._events import Crashed as Crashed
 from ._events import Escalated as Escalated
 from ._events import Event as Event

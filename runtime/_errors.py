@@ -77,6 +77,14 @@ class NoSuchActor(LookupError):
         self.nearest = nearest
 
 
+class Unrecoverable(Exception):
+    """A crash that no restart can mend; subclass it, and raise it in an actor.
+
+    The actor's supervisor does not try: it gives up at once, whatever its budget, and so does
+    every supervisor above it.
+    """
+
+
 class EscalatedFailure(ExceptionGroup[Exception]):
     """A supervisor could not keep its children up, stopped them all, and failed in turn.
 
@@ -98,3 +106,10 @@ class EscalatedFailure(ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception], /) -> "EscalatedFailure":  # type: ignore[override]
         return EscalatedFailure(self.message, excs, path=self.path)
+
+
+def is_unrecoverable(error: BaseException | None) -> bool:
+    """Whether it is `Unrecoverable`, or an `EscalatedFailure` over one."""
+    if isinstance(error, EscalatedFailure):
+        return any(is_unrecoverable(inner) for inner in error.exceptions)
+    return isinstance(error, Unrecoverable)

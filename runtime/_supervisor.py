@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from ._budget import Budget, affected, wants_restart
 from ._cell import Cell, State
 from ._envelope import Envelope
-from ._errors import ActorStopped, EscalatedFailure
+from ._errors import ActorStopped, EscalatedFailure, is_unrecoverable
 from ._events import Crashed, Escalated, Restarted
 from ._life import Body, Report, actor_body, enter_group, note_started
 from ._signals import Exited, Signal, StartChild, Started, StopChild
@@ -225,6 +225,9 @@ class Supervisor:
             return self._failure(f"{child.path!r} did not start", exited)
         elif not wants_restart(child.spec.restart, exited.cause):
             self._lose(exited)
+        elif is_unrecoverable(exited.error):
+            self._reap(exited)
+            return self._failure("no restart can mend this", exited)
         elif not self._budget.spend(self._now()):
             self._reap(exited)
             return self._give_up(exited)

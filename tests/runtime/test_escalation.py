@@ -14,6 +14,7 @@ from oncue.runtime import (
     EscalatedFailure,
     Event,
     SupervisorSpec,
+    Unrecoverable,
 )
 from tests.runtime.kit import Crash, Doer, Say, quiet, system_of
 
@@ -48,6 +49,27 @@ async def test_a_supervisor_restarts_with_the_children_of_its_spec() -> None:
         assert not added.is_up
         assert [node.name for node in system.tree().children[0].children] == ["a"]
         assert system.tree().children[0].restarts == 1
+
+
+class Hopeless(Unrecoverable):
+    pass
+
+
+async def test_what_no_restart_can_mend_is_not_restarted() -> None:
+    """K3.6: by no supervisor, to the root; one crash is told, and no more."""
+    events: list[Event] = []
+    inner = SupervisorSpec("inner", intensity=9, children=[ChildSpec("a", Doer)])
+    with pytest.raises(EscalatedFailure) as caught:
+        async with system_of(inner, intensity=9, observe=events.append) as system:
+            await system.lookup("s/inner/a").tell(Crash(Hopeless("never")))
+            await anyio.sleep_forever()
+    assert caught.value.path == "s"
+    assert "no restart can mend this" in str(caught.value)
+    crashed = [event for event in events if isinstance(event, Crashed)]
+    assert [(event.path, event.restarting) for event in crashed] == [
+        ("s/inner/a", False),
+        ("s/inner", False),
+    ]
 
 
 class NeverUp(Doer):
