@@ -95,7 +95,7 @@ async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster, when: str) -
     client, ids, number = cluster.client, list[str](), 0
     while True:
         number += 1
-        tasks = [slow(0.01, max_retries=1000) for _ in range(3)]
+        tasks = [slow(0, max_retries=1000)]
         ids += await client.enqueue_many(tasks)
         node = await cluster.start("doomed", death=(when, str(number)))
         with anyio.fail_after(30):

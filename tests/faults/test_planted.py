@@ -1,5 +1,7 @@
 """Every planted bug is seen by the tests it names; and the proof itself can fail."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,34 @@ pytestmark = pytest.mark.slow
 PLANTED = sorted(Path(__file__).parent.glob("planted/*.diff"))
 
 
+AT_ONCE = 2
+"""Each is a pytest of its own, which waits for half of its time."""
+
+
+@pytest.fixture(scope="module")
+def proofs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Path, Future[list[str]]]]:
+    """All that this run wants, under way."""
+
+    def prove(diff: Path) -> list[str]:
+        return complaints(read_plant(diff), copy_tree(tmp_path_factory.mktemp(diff.stem) / "tree"))
+
+    wanted = [
+        item.callspec.params["diff"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "proofs" in item.fixturenames
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {diff: pool.submit(prove, diff) for diff in wanted if isinstance(diff, Path)}
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.parametrize("diff", PLANTED, ids=lambda diff: diff.stem)
-def test_a_planted_bug_turns_its_tests_red(diff: Path, tmp_path: Path) -> None:
-    assert complaints(read_plant(diff), copy_tree(tmp_path / "tree")) == []
+def test_a_planted_bug_turns_its_tests_red(
+    diff: Path, proofs: dict[Path, Future[list[str]]]
+) -> None:
+    assert proofs[diff].result() == []
 
 
 CALC = """\
