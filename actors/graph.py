@@ -40,8 +40,8 @@ from .tally import Tally
 from .waiters import LOOK_S, Waiters
 from .worker import Worker
 
-DURABLE_STOCK_S = 15.0
-"""How often tasks are counted for `metrics` where counting reads every row."""
+STOCK_POLLS = 15
+"""How many polls long a durable store is left uncounted: counting reads every row."""
 
 AnyChild = ChildSpec[Any] | SupervisorSpec
 
@@ -94,7 +94,7 @@ def durable_graph(name: str, parts: Parts, *, beat_every_s: float) -> Supervisor
         parts,
         work=work,
         look_s=parts.poll_interval_s,
-        stock_s=DURABLE_STOCK_S,
+        stock_s=STOCK_POLLS * parts.poll_interval_s,
         ears=_ears(parts),
     )
 

@@ -28,7 +28,7 @@ class TestOnSqlite(QueueSuite):
                 job_store_type="sqlalchemy",
                 job_store_url=f"sqlite:///{self.folder / str(self.made)}.db",
                 sqlite_synchronous="NORMAL",  # nothing here outlives the machine
-                **settings,
+                **{"poll_interval": 0.1, **settings},
             ),
             clock=clock,
         )
