@@ -3,7 +3,7 @@
 A worker runs handler after handler in one task. What one sets in a context variable, the next
 must not see, and nobody but the setter can unset it. So handlers run in a copy of the worker's
 context, which is changed for a new one once it is no longer as the handler found it. That costs
-0.2 us a task, and 0.4 us for each time that a handler waits; a task group costs 20.
+0.2 us a task, and 0.4 us for each time that a handler waits; a task group more than 20.
 """
 
 from collections.abc import Coroutine, Generator
