@@ -8,9 +8,9 @@ oncue                    one_for_one
 ├── dead-letters         new lives, and expiry
 ├── work                 rest_for_one
 │   ├── membership       durable: heartbeats; losing it stops the work
+│   ├── queues           dynamic: one per queue that is written to
 │   ├── pool             free workers, exchanges
-│   ├── workers          dynamic: run handlers
-│   └── queues           dynamic: one per queue that is written to
+│   └── workers          dynamic: run handlers
 ├── puller               tasks pulled by hand
 ├── ears                 durable, where the store has hints: what other processes tell
 └── door                 the facade's way in; drains when it closes
@@ -75,7 +75,7 @@ class Parts:
 
 def memory_graph(name: str, parts: Parts) -> SupervisorSpec:
     """The `memory` adapter's tree: one process."""
-    work = [_pool(parts), _workers(parts), _queues()]
+    work = [_queues(), _pool(parts), _workers(parts)]
     return _graph(name, parts, work=work)
 
 
@@ -83,11 +83,11 @@ def durable_graph(name: str, parts: Parts, *, beat_every_s: float) -> Supervisor
     """A tree for a store that other processes use as well."""
     work = [
         _membership(parts, beat_every_s),
-        _pool(parts),
-        # At once: when the membership falls, what runs here runs elsewhere. (At an orderly
-        # stop the door has drained them before.)
-        _workers(parts, shutdown_s=0.0),
         _queues(),
+        _pool(parts),
+        # The first to stop, and at once: when the membership falls, what runs here runs
+        # elsewhere. (At an orderly stop the door has drained them before.)
+        _workers(parts, shutdown_s=0.0),
     ]
     return _graph(
         name,

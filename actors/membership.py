@@ -56,6 +56,8 @@ class Membership(Actor[SendBeats]):
             self.context.timers.after("again", again_s, SendBeats())
             return
         for beat, pulse in zip(beats, pulses, strict=True):
+            if pulse is Pulse.ALIVE:
+                self._roster.note_alive(beat, sent_at_s)
             if beat.incarnation != self._roster.incarnation_of(beat.node):
                 continue  # it has joined anew while we asked
             if pulse is Pulse.SUPERSEDED:
@@ -63,7 +65,6 @@ class Membership(Actor[SendBeats]):
             elif pulse is Pulse.LOST:
                 self._give_up("the store has given it up")
         self._fail_if_superseded()
-        self._roster.heard_at_s = max(self._roster.heard_at_s, sent_at_s)
 
     def _left_s(self) -> float:
         """How long it may still go on without an answer. Raises `NodeLost` when it may not."""

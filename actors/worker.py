@@ -20,7 +20,7 @@ from .executors import Executors
 from .handlers import Handlers
 from .isolated import Isolated, is_unchanged
 from .messages import Finished, PoolMessage, Ready, Run
-from .outcome import Outcome, Returned, Stop
+from .outcome import Outcome, Raised, Returned, Stop
 from .tracing import enter_task, log_started
 
 FLUSH_S = 0.001
@@ -139,7 +139,11 @@ class Worker(Actor[Run]):
 
     async def _judge(self, attempt: Attempt, end: Exception | None) -> Outcome:
         handler = self._handlers.get(attempt.claimed.row.task_type)
-        return await judge(attempt, end, handler, decode_claimed(attempt.claimed))
+        try:
+            task = decode_claimed(attempt.claimed)
+        except ValueError as error:  # a store let it through: no attempt will ever read it
+            return Raised(error=f"the task cannot be read: {error}", retry=False)
+        return await judge(attempt, end, handler, task)
 
     async def _tell(self) -> None:
         # Waits for room: a settlement is no hint. The pool never waits for a worker.

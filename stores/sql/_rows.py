@@ -5,6 +5,7 @@ from types import NoneType
 from typing import Any, Final
 from uuid import UUID
 
+from .._json import decode_json
 from .._moments import microseconds, moment_at
 from ..records import ClaimedTask, Holder, TaskRow, TaskView
 from ..task import SECONDS_MAX, TaskStatus
@@ -73,6 +74,9 @@ def columns_of(row: TaskRow, task_id: object) -> tuple[Any, ...]:
     )
 
 
+_EMPTY: Final = b"{}"
+
+
 def row_of(columns: Columns) -> TaskRow:
     """The row in the values of `TASK_COLUMNS`. Raises ValueError or OverflowError."""
     types = tuple(map(type, columns))
@@ -81,6 +85,9 @@ def row_of(columns: Columns) -> TaskRow:
             if not isinstance(value, kinds):
                 raise ValueError(f"{column} is {value!r}")
         _sound.add(types)
+    for column, value in (("payload", columns[11]), ("tags", columns[12])):
+        if value != _EMPTY and not isinstance(decode_json(value), dict):
+            raise ValueError(f"{column} is no JSON object")
     scheduled_us = columns[9]
     return TaskRow(
         task_id=uuid_of(columns[0]),

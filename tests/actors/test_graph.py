@@ -21,7 +21,7 @@ def test_the_tree_can_be_printed_before_it_runs(clock: VirtualClock) -> None:
     lines = str(make_queue(clock, max_workers=2).child_spec().tree()).splitlines()
     assert [line.strip("├└│─ ").split()[0] for line in lines] == [
         *("memory", "store", "listeners", "events", "waiters", "dead-letters"),
-        *("work", "pool", "workers", "0", "1", "queues", "puller", "door"),
+        *("work", "queues", "pool", "workers", "0", "1", "puller", "door"),
     ]
 
 

@@ -13,7 +13,7 @@ from oncue.actors.membership import Membership, NodeLost
 from oncue.actors.roster import Roster
 from oncue.actors.store import StoreActor
 from oncue.runtime import ActorSystem, ChildSpec, EscalatedFailure, SeededEntropy, SupervisorSpec
-from oncue.stores import CallableStoreClock, MemoryStore
+from oncue.stores import Beat, CallableStoreClock, MemoryStore
 from oncue.testing import VirtualClock
 from tests.flow.cluster import Link
 
@@ -113,13 +113,26 @@ async def test_after_three_silent_intervals_it_gives_up(
     assert node.roster.beats() == [], "who claims must join anew"
 
 
+async def test_one_that_joins_says_nothing_of_the_others(clock: VirtualClock) -> None:
+    """The store counts the silence of each name by itself."""
+    roster = Roster(BEAT_S)
+    roster.note("a", 1, 10.0)
+    roster.note("a/by-hand", 2, 30.0)
+    assert roster.heard_at_s == 10.0
+    roster.note_alive(Beat(node="a", incarnation=1), 20.0)
+    roster.note_alive(Beat(node="a/by-hand", incarnation=1), 90.0)  # of a former one
+    assert roster.heard_at_s == 20.0
+    roster.drop("a")
+    assert roster.heard_at_s == 30.0
+
+
 async def test_a_process_that_stood_still_gives_up_before_it_asks(clock: VirtualClock) -> None:
     """A blocked event loop, a stopped process: the store may have given it up long ago."""
     node = Node(clock)
     with pytest.raises(EscalatedFailure) as caught:
         async with node.running() as claimer:
             await claimer.join()
-            node.roster.heard_at_s -= 3 * BEAT_S
+            node.roster.note("a", node.roster.incarnation_of("a") or 0, -3 * BEAT_S)
             await anyio.sleep(BEAT_S + 1)
     assert caught.group_contains(NodeLost)
     assert node.beats == []

@@ -23,12 +23,13 @@ class TestOnSqlite(QueueSuite):
 
     def make_queue(self, clock: Clock, **settings: Any) -> QueueBase:
         self.made += 1
+        settings.setdefault("poll_interval", 0.1)
         return APSchedulerQueue(
             APSchedulerSettings(
                 job_store_type="sqlalchemy",
                 job_store_url=f"sqlite:///{self.folder / str(self.made)}.db",
                 sqlite_synchronous="NORMAL",  # nothing here outlives the machine
-                **{"poll_interval": 0.1, **settings},
+                **settings,
             ),
             clock=clock,
         )

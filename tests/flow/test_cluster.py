@@ -139,10 +139,11 @@ async def test_a_queue_that_works_nothing_is_no_node(clock: VirtualClock) -> Non
 # -- a node that is lost ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("busy", [False, True])
 async def test_a_node_that_is_cut_off_fences_itself_before_others_take_over(
-    clock: VirtualClock,
+    clock: VirtualClock, busy: bool
 ) -> None:
-    """Its handlers are cancelled after 3 intervals; the others begin after 4."""
+    """Handlers are cancelled after 3 intervals, though an enqueue hangs; others begin after 4."""
     cluster, ran = Cluster(clock), Ran()
     a, b = cluster.node("a"), cluster.node("b")
     ran.on(a, 1000)
@@ -150,9 +151,17 @@ async def test_a_node_that_is_cut_off_fences_itself_before_others_take_over(
         task_id = await a.enqueue(task("work"))
         await anyio.sleep(2)
         ran.on(b, 5)
-        a.link.is_cut = True
-        cut_at_s = clock.monotonic()
-        result = await b.wait(task_id, 100)
+        cut_at_s, mended = clock.monotonic(), anyio.Event()
+        async with anyio.create_task_group() as group:
+            if busy:
+                a.link.before = lambda _: mended.wait()
+                group.start_soon(a.enqueue, task("nobody", queue_name="elsewhere"))
+            else:
+                a.link.is_cut = True
+            await b.wait(task_id, 100)
+            mended.set()
+            group.cancel_scope.cancel()
+        result = await b.wait(task_id)
     assert (result.status, result.result, result.retry_count) == (TaskStatus.COMPLETED, "b", 1)
     ((node, at_s),) = ran.cancelled
     assert node == "a"

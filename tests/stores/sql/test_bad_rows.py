@@ -12,6 +12,11 @@ from tests.stores.sql.kit import KINDS, Kind, place
 pytestmark = pytest.mark.real_time
 
 EVERYWHERE = {"moment": f"created_us = {2**62}", "due": f"run_us = {-(2**62)}"}
+NO_JSON = {
+    "sqlite": ("payload = x'7b6e6f'", "tags = x'5b315d'"),
+    "postgresql": (r"payload = '\x7b6e6f'", r"tags = '\x5b315d'"),
+    "mysql": ("payload = x'7b6e6f'", "tags = x'5b315d'"),
+}
 # SQLite keeps any type in any column.
 IN_SQLITE = {
     "id": "task_id = x'00'",
@@ -23,7 +28,7 @@ IN_SQLITE = {
 }
 CASES: list[tuple[Kind, str]] = [
     *(("sqlite", change) for change in IN_SQLITE.values()),
-    *((kind, change) for kind in KINDS for change in EVERYWHERE.values()),
+    *((kind, change) for kind in KINDS for change in (*EVERYWHERE.values(), *NO_JSON[kind])),
 ]
 
 
