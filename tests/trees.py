@@ -33,7 +33,7 @@ def run_pytest(tree: Path, *arguments: str) -> tuple[dict[str, str], str]:
     Returns the outcome of each test or broken file, by node id, and all that was printed.
     A node id that holds a space is cut there.
     """
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=short", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-rA", "--tb=short", *arguments]
     environment = {
         **os.environ,
         "PYTEST_ADDOPTS": "-p no:cacheprovider",

@@ -41,7 +41,7 @@ async def test_claimers_at_once_never_share_a_task(kind: Kind, tmp_path: Path) -
             claimer = await Claimer.join(store, f"node-{number}")
             exchanged = await claimer.exchange(limit=7)
             while exchanged.claimed or exchanged.more:
-                claimed.extend(int(task.row.payload) for task in exchanged.claimed)
+                claimed.extend(int(task.row.trace or "") for task in exchanged.claimed)
                 exchanged = await claimer.exchange(*map(done, exchanged.claimed), limit=7)
                 assert exchanged.refused == []
 
@@ -50,7 +50,7 @@ async def test_claimers_at_once_never_share_a_task(kind: Kind, tmp_path: Path) -
             rows = [
                 make_row(f"t{number % 3}", priority=(5, 10)[number % 2]) for number in range(300)
             ]
-            numbered = [replace(row, payload=str(n).encode()) for n, row in enumerate(rows)]
+            numbered = [replace(row, trace=str(n)) for n, row in enumerate(rows)]
             await store.add(numbered)
             async with anyio.create_task_group() as tg:
                 for number in range(4):
