@@ -127,7 +127,7 @@ async def test_a_process_is_killed(how: str, tmp_path: Path) -> None:
     queue.register_handler("slow", FunctionHandler("slow", sleep_in_process, "process"))
     file = tmp_path / "pid"
     async with queue:
-        timeout = 15.0 if how == "timeout" else 60.0  # long enough for a process to begin
+        timeout = 8.0 if how == "timeout" else 60.0  # long enough for a process to begin
         slow = task("slow", payload={"file": str(file)}, timeout=timeout, max_retries=0)
         task_id = await queue.enqueue(slow)
         await until(lambda: file.exists() and bool(file.read_text()))
