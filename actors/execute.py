@@ -60,6 +60,8 @@ async def execute(handler: TaskHandler, task: TaskData, executors: Executors) ->
     except get_cancelled_exc_class():
         raise_unless_cancelled_itself()
         raise
+    except SystemExit as error:  # of a library, as a rule, and never meant for the whole worker
+        raise HandlerFailed(f"it left by SystemExit: {error.code}") from None
     if isinstance(value, TaskResult):
         if value.status is TaskStatus.FAILED:
             raise HandlerFailed(value.error or "the handler returned FAILED")

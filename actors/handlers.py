@@ -170,6 +170,11 @@ def task_handler(
     it is abandoned and its result refused.
     """
 
+    if not isinstance(task_type, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f'task_handler needs the task type: @task_handler("...") over {task_type!r}'
+        )
+
     def decorate(function: Callable[..., Any]) -> FunctionHandler:
         return FunctionHandler(task_type, function, executor)
 

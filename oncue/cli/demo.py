@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def run_demo(directory: Path | None, *, backend: str, workers: int, store: str |
     root = os.path.abspath(directory or sysconfig.get_path("stdlib"))
     console = Console(highlight=False)
     if not os.path.isdir(root):
-        Console(stderr=True, highlight=False).print(f"oncue demo: {root} is no folder")
+        _complain(f"{root} is no folder")
         return 2
     # Byte code written below the standard library while it is being counted would make the
     # count wrong, here and in the worker processes.
@@ -127,22 +128,30 @@ def run_demo(directory: Path | None, *, backend: str, workers: int, store: str |
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    if find_spec(backend) is None:
+        _complain(f"{backend} is not installed: pip install {backend}")
+        return 2
     try:
         queue = _open(store, workers)
     except (ValueError, ImportError) as error:
-        Console(stderr=True, highlight=False).print(f"oncue demo: {error}")
+        _complain(str(error))
         return 2
     console.print(f"examining {root} with {workers} workers")
     demo = Demo(queue, root, console, SystemClock(), durable=store is not None)
     try:
         summary = anyio.run(demo.run, backend=backend)
     except (StoreUnavailable, RuntimeError) as failure:
-        Console(stderr=True, highlight=False).print(f"oncue demo: {failure}")
+        _complain(str(failure))
         return 1
     console.print(summary.table())
     if summary.interrupted and demo.durable:
         console.print("started again on this store, it goes on from here")
     return INTERRUPTED if summary.interrupted else 0
+
+
+def _complain(what: str) -> None:
+    # An extra's name stands in brackets, which are markup to rich.
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"oncue demo: {what}")
 
 
 def _open(store: str | None, workers: int) -> QueueBase:

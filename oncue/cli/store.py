@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +14,9 @@ from oncue.cli.client import REFUSED, print_json
 from oncue.stores import TaskData, TaskResult, TaskStatus
 
 OK = 0
+LETTERS_MAX = 100_000
+PIPE_WIDTH = 1000
+"""Where nobody looks, nothing is folded."""
 
 
 async def migrate(queue: QueueBase, *, as_json: bool) -> int:
@@ -74,12 +78,7 @@ async def show_task(queue: QueueBase, *, task_id: str, as_json: bool) -> int:
         raise LookupError(f"no task {task_id} is known here")
     job = await queue.get_job(task_id)
     about = {**result.model_dump(mode="json"), **({"job": _job(job)} if job else {})}
-    if as_json:
-        print_json(about)
-        return OK
-    for key, value in about.items():
-        if value is not None:
-            print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    _show(about, as_json=as_json)
     return OK
 
 
@@ -127,10 +126,15 @@ async def show_dead_letters(
 
 
 async def show_dead_letter(queue: QueueBase, *, task_id: str, as_json: bool) -> int:
+    """One of them, with its task and its last error."""
     result = await queue.get_task_status(task_id)
-    if result is None or result.status is not TaskStatus.DEAD_LETTER:
-        raise LookupError(f"no dead letter {task_id} is known here")
-    return await show_task(queue, task_id=task_id, as_json=as_json)
+    if result is not None and result.status is TaskStatus.DEAD_LETTER:
+        letters = await queue.get_dead_letter_tasks(result.queue_name, limit=LETTERS_MAX)
+        for task, letter in letters:
+            if str(task.task_id) == str(result.task_id):
+                _show(_letter(task, letter), as_json=as_json)
+                return OK
+    raise LookupError(f"no dead letter {task_id} is known here")
 
 
 async def retry_dead_letters(
@@ -160,6 +164,18 @@ async def purge_dead_letters(
     return OK
 
 
+def _show(about: dict[str, Any], *, as_json: bool) -> None:
+    """As JSON, or a line for each thing that is known."""
+    if as_json:
+        print_json(about)
+        return
+    for key, value in to_jsonable_python(about).items():
+        if isinstance(value, dict):
+            _show(cast("dict[str, Any]", value), as_json=False)
+        elif value is not None:
+            print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+
+
 def _job(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
@@ -180,12 +196,16 @@ def _moment(moment: Any) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # An id that is broken over two lines can be neither copied nor searched for.
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     return table
 
 
 def _print(table: Table, nothing: str) -> None:
     if table.row_count:
-        Console(highlight=False).print(table)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = PIPE_WIDTH
+        console.print(table)
     else:
         print(nothing)

@@ -94,7 +94,7 @@ async def test_each_executor_runs_the_function_where_it_says() -> None:
     assert ran["process"][0] != here[0]
 
 
-@pytest.mark.parametrize("executor", ["thread", "process"])
+@pytest.mark.parametrize("executor", ["async", "thread", "process"])
 async def test_a_function_that_exits_has_failed_and_the_queue_lives(
     executor: ExecutorKind,
 ) -> None:

@@ -197,3 +197,9 @@ async def test_one_instance_serves_all_tasks_of_its_type(clock: VirtualClock) ->
     async with queue:
         ids = await queue.enqueue_many([task("counts") for _ in range(3)])
         assert {(await queue.wait(task_id)).result for task_id in ids} == {1, 2, 3}
+
+
+def test_the_decorator_needs_its_task_type() -> None:
+    """Without parentheses it would register what decorates, and not the function."""
+    with pytest.raises(TypeError, match=r'@task_handler\("..."\) over'):
+        task_handler(lambda task: None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -88,7 +88,10 @@ def test_people_get_a_table(shell: Shell) -> None:
     task_id = shell("enqueue", "returns", "--delay", "60").stdout.strip()
     assert "returns" in shell("tasks", "--limit", "5").stdout
     assert "default" in shell("queues").stdout
-    assert "status: pending" in shell("tasks", task_id).stdout
+    shown = shell("tasks", task_id).stdout
+    assert "status: pending" in shown
+    assert "task_type: returns" in shown
+    assert task_id in shell("tasks").stdout
     assert shell("dead-letters", "list").stdout == "no dead letters\n"
 
 
@@ -107,7 +110,8 @@ def test_dead_letters_are_listed_shown_retried_and_purged(shell: Shell) -> None:
     assert {each["task"]["task_id"] for each in letters} == {other, task_id}
     assert letters[0]["result"]["error"] == "ValueError: no\nsecond line"
     assert "ValueError: no" in shell("dead-letters", "list").stdout
-    assert shell.json("dead-letters", "show", task_id)["status"] == "dead_letter"
+    assert shell.json("dead-letters", "show", task_id)["result"]["status"] == "dead_letter"
+    assert "task_type: fails" in shell("dead-letters", "show", task_id).stdout
     [only] = shell.json("dead-letters", "list", "--queue", "other")
     assert only["task"]["task_id"] == other
     assert shell.json("dead-letters", "retry", task_id) == {"retried": 1, "not_retried": []}
