@@ -24,8 +24,20 @@ class Backend(StrEnum):
     trio = "trio"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("oncue"))
+        raise typer.Exit
+
+
 @app.callback()
-def oncue() -> None:
+def oncue(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
     """One command, several subcommands."""
 
 
