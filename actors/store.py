@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ..runtime import Actor, Envelope
 from ..stores import Store, StoreUnavailable
+from .log import emit, traceback_of
 from .messages import (
     Add,
     Count,
@@ -27,6 +28,9 @@ from .messages import (
 )
 
 T = TypeVar("T")
+
+LOOKS = (Find, Count, ListQueues, ListNodes)
+"""What changes nothing, so that no crash is needed to be sure of what it has done."""
 
 
 class StoreActor(Actor[StoreMessage]):
@@ -88,6 +92,15 @@ class StoreActor(Actor[StoreMessage]):
         except (StoreUnavailable, ValueError, TypeError) as error:
             # The last two are the asker's fault: a limit below 0, a name that is no string.
             envelope.fail(error)
+        except Exception as error:
+            look = envelope.message
+            if not isinstance(look, LOOKS):
+                raise
+            emit("error", "look_failed", exception=traceback_of(error))
+            doing = f"{type(look).__name__}: {error!r}"
+            failure = StoreUnavailable(type(self._store).__name__, doing)
+            failure.__cause__ = error
+            envelope.fail(failure)
 
     async def _call(self, message: object) -> object:
         store = self._store

@@ -36,7 +36,14 @@ from oncue.actors.messages import (
 from oncue.actors.pulling import Forgo, Pull, SettlePulled
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.waiters import OVER
-from oncue.adapters.arguments import as_queue_name, as_uuid
+from oncue.adapters.arguments import (
+    LIMIT_MAX,
+    as_age_s,
+    as_limit,
+    as_queue_name,
+    as_queue_name_or_all,
+    as_uuid,
+)
 from oncue.adapters.asks import QueueAsks
 from oncue.runtime import ActorDied, ActorStopped, AskTimeout
 from oncue.stores import (
@@ -210,18 +217,26 @@ class QueueClient(QueueAsks):
         views = await self._ask(Find(query=ByIds(task_ids=[as_uuid(task_id)])))
         return job_of(views[0]) if views else None
 
-    async def get_jobs(self, queue_name: str | None = None, limit: int = 1000) -> list[Job]:
-        """The tasks that are not over, of one queue or of all, in the order added."""
-        views = await self._ask(Find(query=LiveTasks(queue_name=queue_name, limit=limit)))
+    async def get_jobs(self, queue_name: str | None = None, limit: int | None = None) -> list[Job]:
+        """The tasks that are not over, of one queue or of all, in the order added.
+
+        All of them, or the first `limit`.
+        """
+        query = LiveTasks(
+            queue_name=as_queue_name_or_all(queue_name),
+            limit=LIMIT_MAX if limit is None else as_limit(limit),
+        )
+        views = await self._ask(Find(query=query))
         return [job for view in views if (job := job_of(view)) is not None]
 
     async def dequeue(self, queue_name: str | None = None) -> TaskData | None:
         """Pull the next task of a queue, or of any, by hand; None when nothing is ready.
 
-        It is yours until `settle`; unsettled, it goes back after its `timeout`. Cancelled, the
-        call leaves nothing in your hands.
+        Of any: the queues are asked one by one, in the order of their names; priorities count
+        within each. It is yours until `settle`; unsettled, it goes back after its `timeout`.
+        Cancelled, the call leaves nothing in your hands.
         """
-        puller, request = self._inside.puller, Pull(queue_name=queue_name)
+        puller, request = self._inside.puller, Pull(queue_name=as_queue_name_or_all(queue_name))
         try:
             claimed = await self._ask_of(puller, request)
         except get_cancelled_exc_class():
@@ -250,7 +265,7 @@ class QueueClient(QueueAsks):
 
     async def get_queue_info(self, queue_name: str = "default") -> dict[str, Any]:
         """The queue's figures; all zero for a name that holds nothing."""
-        counts = await self._ask(Count(queue_name=queue_name))
+        counts = await self._ask(Count(queue_name=as_queue_name(queue_name)))
         return {
             "name": queue_name,
             "job_count": counts.live,
@@ -278,7 +293,7 @@ class QueueClient(QueueAsks):
 
     async def resume_queue(self, queue_name: str = "default") -> None:
         """Undo `pause_queue`."""
-        await self._edit(ResumeQueue(queue_name=queue_name))
+        await self._edit(ResumeQueue(queue_name=as_queue_name(queue_name)))
         self._wake(queue_name)
         self._publish(
             EVENT_SCHEDULER_RESUMED, lambda: queue_event(EVENT_SCHEDULER_RESUMED, queue_name)
@@ -286,7 +301,7 @@ class QueueClient(QueueAsks):
 
     async def purge_queue(self, queue_name: str = "default") -> int:
         """Remove what waits, without a trace; what runs is left. Returns how many."""
-        return await self._ask(Remove(what=PurgeWaiting(queue_name=queue_name)))
+        return await self._ask(Remove(what=PurgeWaiting(queue_name=as_queue_name(queue_name))))
 
     # -- dead letters and results -------------------------------------------------------
 
@@ -294,7 +309,8 @@ class QueueClient(QueueAsks):
         self, queue_name: str | None = None, limit: int = 100
     ) -> list[tuple[TaskData, TaskResult]]:
         """The dead letters of one queue or of all, newest first."""
-        views = await self._ask(Find(query=DeadLetters(queue_name=queue_name, limit=limit)))
+        query = DeadLetters(queue_name=as_queue_name_or_all(queue_name), limit=as_limit(limit))
+        views = await self._ask(Find(query=query))
         return [
             (decode_task(view.row, view.retry_count), decode_view(view))
             for view in views
@@ -311,19 +327,22 @@ class QueueClient(QueueAsks):
 
     async def retry_dead_letter_tasks(self, queue_name: str | None = None) -> int:
         """Give new lives to those of one queue, or to all. Returns how many."""
-        request = RequeueAll(queue_name=queue_name)
+        request = RequeueAll(queue_name=as_queue_name_or_all(queue_name))
         return await self._ask_of(self._inside.dead_letters, request)
 
     async def purge_dead_letters(
         self, queue_name: str | None = None, older_than: float = 0.0
     ) -> int:
         """Remove those dead for at least `older_than` seconds. Returns how many."""
-        what = PurgeDeadLetters(queue_name=queue_name, older_than_s=older_than)
+        what = PurgeDeadLetters(
+            queue_name=as_queue_name_or_all(queue_name), older_than_s=as_age_s(older_than)
+        )
         return await self._ask(Remove(what=what))
 
     async def clear_completed_tasks(self, older_than: float | None = None) -> int:
         """Forget results at least `older_than` seconds old (None: all). Returns how many."""
-        return await self._ask(Remove(what=PurgeResults(older_than_s=older_than or 0.0)))
+        older_than_s = 0.0 if older_than is None else as_age_s(older_than)
+        return await self._ask(Remove(what=PurgeResults(older_than_s=older_than_s)))
 
 
 def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:

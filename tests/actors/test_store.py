@@ -4,14 +4,22 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from oncue import TaskStatus
-from oncue.actors.messages import Add, Find
+from oncue.actors.messages import Add, Count, Find
 from oncue.actors.store import StoreActor
 from oncue.runtime import ActorSystem, ChildSpec, SupervisorSpec
-from oncue.stores import Added, ByIds, CallableStoreClock, StoreUnavailable, encode_task
+from oncue.stores import (
+    Added,
+    ByIds,
+    CallableStoreClock,
+    DeadLetters,
+    StoreUnavailable,
+    encode_task,
+)
 from oncue.testing import VirtualClock
-from tests.actors.kit import HookedQueue, HookedStore, hung, kill
+from tests.actors.kit import HookedQueue, HookedStore, hung, kill, node_at
 from tests.flow.kit import make_queue, ok, task
 
 
@@ -63,11 +71,31 @@ async def test_a_request_that_makes_no_sense_fails_its_asker_alone(clock: Virtua
     """However often: the actor does not crash of it."""
     queue = make_queue(clock)
     async with hung(queue, clock) as system:
+        store = system.lookup(node_at(system, "/store").path)
         for _ in range(10):
             with pytest.raises(ValueError, match="islice"):
-                await queue.get_dead_letter_tasks(limit=-1)
+                await store.ask(Find(query=DeadLetters(queue_name=None, limit=-1)))
             with pytest.raises(TypeError, match="unhashable"):
-                await queue.get_queue_info([])  # type: ignore[arg-type]  # pyright: ignore
+                await store.ask(Count(queue_name=[]))  # type: ignore[arg-type]  # pyright: ignore
+        assert sum(node.restarts for node in system.tree().walk()) == 0
+
+
+async def test_a_look_that_the_store_fails_at_fails_its_asker_alone(clock: VirtualClock) -> None:
+    """Nothing was changed, so there is nothing to be in doubt of: no actor crashes."""
+    queue = HookedQueue(clock)
+
+    async def crash(call: str, about: Any) -> None:
+        raise OverflowError("the driver has a bug")
+
+    async with hung(queue, clock) as system:
+        queue.store.before = crash
+        with capture_logs() as logs:
+            for _ in range(10):
+                with pytest.raises(StoreUnavailable, match="the driver has a bug") as caught:
+                    await queue.get_jobs()
+                assert isinstance(caught.value.__cause__, OverflowError)
+        queue.store.before = HookedStore.before
+        assert [line["event"] for line in logs] == ["look_failed"] * 10
         assert sum(node.restarts for node in system.tree().walk()) == 0
 
 

@@ -145,6 +145,7 @@ def test_enqueue_waits_for_the_end_and_its_exit_status_says_which(shell: Shell) 
         (["enqueue", "x", "--delay", "-1"], "delay"),
         (["enqueue", "x", "--task-id", "7"], "task_id"),
         (["tasks", "nonsense"], "must be a UUID"),
+        (["tasks", "--limit", "9" * 23], "oncue tasks: limit must be 0 to 2147483647"),
         (["dead-letters", "retry"], "name some, or give --all"),
     ],
 )
@@ -153,6 +154,7 @@ def test_what_cannot_be_carried_out_says_why_and_exits_with_2(
 ) -> None:
     result = shell(*arguments)
     assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+    assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
 
