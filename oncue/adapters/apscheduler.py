@@ -12,6 +12,7 @@ from oncue.actors import durable_graph
 from oncue.actors.handlers import ExecutorKind
 from oncue.actors.messages import ListNodes
 from oncue.actors.puller import BY_HAND
+from oncue.adapters.base import HEALTH_S
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
 from oncue.runtime import Clock, Entropy, SupervisorSpec
@@ -205,7 +206,8 @@ class APSchedulerQueue(StoreQueue):
         return durable_graph(self.name, self._parts(), beat_every_s=beat_every_s)
 
     async def _health(self, counts: Counts) -> tuple[dict[str, Any], list[str]]:
-        nodes = [n for n in await self._ask(ListNodes()) if not n.node.endswith(BY_HAND)]
+        known = await self._ask(ListNodes(), timeout_s=HEALTH_S)
+        nodes = [each for each in known if not each.node.endswith(BY_HAND)]
         own = next((each for each in nodes if each.node == self.node), None)
         silent = [each.node for each in nodes if not each.alive]
         section = {

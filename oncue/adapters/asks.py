@@ -10,8 +10,8 @@ from anyio import sleep
 from oncue.actors import Entrance, Inside, Listeners, QueueNotRunning
 from oncue.actors.job_events import SchedulerEvent, task_event
 from oncue.actors.messages import STORE_TIMEOUT_S, Edit, Enqueue, Publish, Wake, hint
-from oncue.runtime import ActorDied, ActorStopped, Clock, Entropy, Ref, Request
-from oncue.stores import AddOutcome, Change, Edited, TaskRow
+from oncue.runtime import ActorDied, ActorStopped, AskTimeout, Clock, Entropy, Ref, Request
+from oncue.stores import AddOutcome, Change, Edited, StoreUnavailable, TaskRow
 
 R = TypeVar("R")
 
@@ -41,16 +41,26 @@ class QueueAsks:
     def _inside(self) -> Inside:
         return self._entrance.inside
 
-    async def _ask(self, request: Request[R]) -> R:
-        return await self._ask_of(self._inside.store, request)
+    async def _ask(self, request: Request[R], *, timeout_s: float = STORE_TIMEOUT_S) -> R:
+        return await self._ask_of(self._inside.store, request, timeout_s=timeout_s)
 
     async def _ask_of(
         self, actor: Ref[Any], request: Request[R], *, timeout_s: float = STORE_TIMEOUT_S
     ) -> R:
+        """For what the store has to answer, directly or through another actor.
+
+        Raises `StoreUnavailable` where it is too slow or crashes over it.
+        """
         try:
             return await actor.ask(request, timeout_s=timeout_s)
         except ActorStopped:  # with the whole graph: these are never stopped alone
             raise QueueNotRunning(self.name) from None
+        except (AskTimeout, ActorDied) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: AskTimeout | ActorDied) -> StoreUnavailable:
+        """What people are told, who know of no actors. To be raised from `error`."""
+        return StoreUnavailable(self.name, str(error))
 
     async def _edit(self, change: Change) -> Edited:
         (edited,) = await self._ask(Edit(changes=[change]))
@@ -84,8 +94,10 @@ class QueueAsks:
                 # It was idle, and is started again; or it is ending, and still has its place.
                 inside.forget(queue_name)
                 await sleep(RESTART_S)
-            except ActorDied:
+            except AskTimeout as error:  # the queue's actor has asked the store
+                raise self._unavailable(error) from error
+            except ActorDied as error:
                 # The outcome is unknown; the same rows again are idempotent.
                 if repeated:
-                    raise
+                    raise self._unavailable(error) from error
                 repeated = True

@@ -23,7 +23,7 @@ from oncue.actors import (
 )
 from oncue.actors.handlers import ExecutorKind
 from oncue.actors.job_events import EVENT_ALL
-from oncue.actors.messages import STORE_TROUBLE, Count, ListenersChanged, hint
+from oncue.actors.messages import Count, ListenersChanged, hint
 from oncue.adapters.client import QueueClient
 from oncue.runtime import (
     ActorSystem,
@@ -32,10 +32,10 @@ from oncue.runtime import (
     EscalatedFailure,
     SupervisorSpec,
 )
-from oncue.stores import Counts
+from oncue.stores import Counts, StoreUnavailable
 
 HEALTH_S = 5.0
-"""How long a health check waits for the store."""
+"""How long each look of a health check waits for the store."""
 
 
 class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
@@ -51,8 +51,10 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
     once. Wherever a task id is taken, `UUID` and `str` are accepted; no task with it is
     False, None or `UnknownTask`, as the call says; a string that is no UUID is a ValueError.
 
-    Calls wait for the store. Cancelled, a call that changes something may or may not have
-    changed it; `enqueue` may then be repeated with the same task, which is idempotent.
+    Calls wait for the store; one that does not answer within a minute, or crashes over it, is
+    `StoreUnavailable`, whose `__cause__` tells more. Cancelled, a call that changes something may
+    or may not have changed it; `enqueue` may then be repeated with the same task, which is
+    idempotent.
     """
 
     def __init__(
@@ -171,9 +173,9 @@ class QueueBase(QueueClient, AsyncContextManagerMixin, ABC):
             }
         try:
             request = Count(queue_name=None)
-            counts = await self._ask_of(self._inside.store, request, timeout_s=HEALTH_S)
+            counts = await self._ask(request, timeout_s=HEALTH_S)
             section, more = await self._health(counts)
-        except (*STORE_TROUBLE, QueueNotRunning) as error:
+        except (StoreUnavailable, QueueNotRunning) as error:
             return {
                 "healthy": False,
                 "running": self.running,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from anyio import get_cancelled_exc_class
 
-from oncue.actors import Job
+from oncue.actors import Job, QueueNotRunning
 from oncue.actors.execute import outcome_of
 from oncue.actors.job_events import (
     EVENT_JOB_MODIFIED,
@@ -59,6 +59,7 @@ from oncue.stores import (
     PurgeWaiting,
     ResumeQueue,
     ResumeTask,
+    StoreUnavailable,
     TaskData,
     TaskPriority,
     TaskResult,
@@ -71,6 +72,9 @@ from oncue.stores import (
     decode_view,
     encode_task,
 )
+
+LAST_LOOK_S = 1.0
+"""How long `wait` looks once more when its time is over."""
 
 
 class QueueClient(QueueAsks):
@@ -153,25 +157,34 @@ class QueueClient(QueueAsks):
     async def wait(self, task_id: UUID | str, timeout: float | None = None) -> TaskResult:
         """Wait until the task has ended: completed, cancelled, or a dead letter.
 
-        Raises `TimeoutError` after `timeout` seconds, and `UnknownTask`.
+        Raises `TimeoutError` after `timeout` seconds, or at most one more where the store is slow,
+        and `UnknownTask`.
         """
         wanted = as_uuid(task_id)
         deadline = inf if timeout is None else self._clock.monotonic() + timeout
         while True:
             left_s = max(0.0, deadline - self._clock.monotonic())
             try:
-                view = await self._ask_of(
-                    self._inside.waiters, WaitFor(task_id=wanted), timeout_s=left_s
-                )
+                view = await self._inside.waiters.ask(WaitFor(task_id=wanted), timeout_s=left_s)
             except AskTimeout:
                 # With no time to wait at all, it may have ended all the same.
-                result = await self.get_task_status(wanted)
-                if result is not None and result.status in OVER:
-                    return result
-                raise TimeoutError(f"task {wanted} has not ended within {timeout} s") from None
+                return await self._last_look(wanted, f"{timeout} s")
             except ActorDied:
                 continue  # a restart in between; nothing was lost but the place in line
+            except ActorStopped:
+                raise QueueNotRunning(self.name) from None
             return decode_view(view)
+
+    async def _last_look(self, task_id: UUID, waited: str) -> TaskResult:
+        too_late = TimeoutError(f"task {task_id} has not ended within {waited}")
+        try:
+            query = ByIds(task_ids=[task_id])
+            views = await self._ask(Find(query=query), timeout_s=LAST_LOOK_S)
+        except StoreUnavailable as error:
+            raise too_late from error
+        if not views or views[0].status not in OVER:
+            raise too_late
+        return decode_view(views[0])
 
     async def cancel_task(self, task_id: UUID | str) -> bool:
         """End a live task: a waiting one never runs, a running one is cancelled.

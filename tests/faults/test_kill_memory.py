@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from oncue import QueueNotRunning, TaskData, TaskStatus
-from oncue.runtime import ActorDied, ActorSystem
+from oncue import QueueNotRunning, StoreUnavailable, TaskData, TaskStatus
+from oncue.runtime import ActorSystem
 from oncue.testing import VirtualClock, wait_until_idle
 from tests.actors.kit import HookedQueue, hung
 from tests.flow.kit import task
@@ -78,7 +78,7 @@ class History:
             )
             try:
                 task_id = await self.queue.enqueue(one)
-            except (ActorDied, QueueNotRunning):
+            except (StoreUnavailable, QueueNotRunning):
                 continue
             self.accepted.append(task_id)
 

@@ -9,9 +9,15 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from oncue import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, TaskData, TaskResult, TaskStatus
+from oncue import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    StoreUnavailable,
+    TaskData,
+    TaskResult,
+    TaskStatus,
+)
 from oncue.adapters.memory import MemoryQueue
-from oncue.runtime import AskTimeout
 from oncue.stores import Exchanged
 from oncue.testing import VirtualClock
 from tests.actors.kit import HookedQueue
@@ -40,7 +46,7 @@ async def test_a_pull_whose_asker_has_gone_meanwhile_is_put_back_at_once(
             await anyio.sleep(claim_s)
 
     async def impatient() -> None:
-        with anyio.move_on_after(patience_s), suppress(AskTimeout):
+        with anyio.move_on_after(patience_s), suppress(StoreUnavailable):
             await queue.dequeue("b")
 
     async with queue, anyio.create_task_group() as group:
