@@ -94,10 +94,13 @@ class DeadLetterKeeper(Actor[DeadLetterMessage]):
         self._unhandled = unhandled  # what is handled again is told of again
 
     async def _requeue_all(self, queue_name: str | None) -> int:
-        total = 0
-        while True:
-            change = RequeueDeadLetters(queue_name=queue_name, limit=REQUEUE_MAX)
+        """As many as there are now: some may die again before it is through with the others."""
+        counts = await self._store.ask(Count(queue_name=queue_name), timeout_s=STORE_TIMEOUT_S)
+        left = counts.dead_letters
+        while left > 0:
+            change = RequeueDeadLetters(queue_name=queue_name, limit=min(left, REQUEUE_MAX))
             edited = await self._store.ask(Edit(changes=[change]), timeout_s=STORE_TIMEOUT_S)
-            total += edited[0].count
-            if edited[0].count < REQUEUE_MAX:
-                return total
+            if not edited[0].count:  # fewer than asked for is not the end: keys may be shared
+                break
+            left -= edited[0].count
+        return counts.dead_letters - left

@@ -89,6 +89,24 @@ async def test_all_of_a_queue_are_retried_in_bulk(clock: VirtualClock) -> None:
         assert len(await queue.get_dead_letter_tasks()) == 1
 
 
+async def test_all_are_retried_though_some_share_a_unique_key(clock: VirtualClock) -> None:
+    """The first of them has it; the others stay dead."""
+    async with make_queue(clock) as queue:
+        await dead(queue, 3, unique_key="k")
+        many = [task("fails", max_retries=0) for _ in range(600)]
+        for task_id in await queue.enqueue_many(many):
+            await queue.wait(task_id)
+        queue.unregister_handler("fails")
+        assert await queue.retry_dead_letter_tasks() == 601
+        assert len(await queue.get_dead_letter_tasks()) == 2
+
+
+async def test_those_that_die_again_at_once_are_not_retried_for_ever(clock: VirtualClock) -> None:
+    async with make_queue(clock) as queue:
+        await dead(queue, 3)
+        assert await queue.retry_dead_letter_tasks() == 3
+
+
 async def test_they_are_purged_by_queue_and_by_age(clock: VirtualClock) -> None:
     async with make_queue(clock) as queue:
         await dead(queue, 3)
