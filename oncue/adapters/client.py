@@ -11,7 +11,13 @@ from uuid import UUID
 
 from anyio import get_cancelled_exc_class
 
-from oncue.actors import Job, QueueNotRunning
+from oncue.actors import (
+    Job,
+    MemoryLimitExceeded,
+    QueueFull,
+    QueueNotRunning,
+    RateLimitExceeded,
+)
 from oncue.actors.execute import outcome_of
 from oncue.actors.job_events import (
     EVENT_JOB_MODIFIED,
@@ -104,8 +110,11 @@ class QueueClient(QueueAsks):
     async def enqueue_many(self, tasks: Iterable[TaskData]) -> list[str]:
         """As `enqueue`, in one round trip per queue; ids in the order given.
 
-        Raises an `ExceptionGroup` with one `DuplicateTask` per task that was not accepted;
-        the others are.
+        Raises an `ExceptionGroup` when tasks were not accepted; all the others are stored. In it
+        are one `DuplicateTask` per task, and of each queue that refused its tasks, all or none of
+        which are taken, one `QueueFull`, `MemoryLimitExceeded` or `RateLimitExceeded`, with a
+        note of how many they are. `StoreUnavailable` comes at once and by itself: what is stored
+        then is not known, and the same tasks are to be given again.
         """
         everything = list(tasks)
         trace = trace_for_new_task()
@@ -114,17 +123,24 @@ class QueueClient(QueueAsks):
             row = encode_task(task, trace)
             by_queue.setdefault(task.queue_name, []).append((task, row))
         refused: list[Exception] = []
+        count = 0
         for queue_name, group in by_queue.items():
-            outcomes = await self._add(queue_name, [row for _, row in group])
-            refused.extend(
+            try:
+                outcomes = await self._add(queue_name, [row for _, row in group])
+            except (QueueFull, MemoryLimitExceeded, RateLimitExceeded) as error:
+                error.add_note(f"none of {len(group)} tasks for queue {queue_name!r} was stored")
+                refused.append(error)
+                count += len(group)
+                continue
+            duplicates = [
                 _duplicate(task, outcome)
                 for (task, _), outcome in zip(group, outcomes, strict=True)
                 if isinstance(outcome, UniqueTaken)
-            )
+            ]
+            refused.extend(duplicates)
+            count += len(duplicates)
         if refused:
-            raise ExceptionGroup(
-                f"{len(refused)} of {len(everything)} tasks were not accepted", refused
-            )
+            raise ExceptionGroup(f"{count} of {len(everything)} tasks were not accepted", refused)
         return [str(task.task_id) for task in everything]
 
     async def create_task(

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from oncue import MemoryLimitExceeded, QueueFull, RateLimitExceeded
+from oncue import DuplicateTask, MemoryLimitExceeded, QueueFull, RateLimitExceeded
 from oncue.actors import Admission, Limits
 from oncue.testing import VirtualClock
 from tests.actors.kit import HookedQueue
@@ -23,9 +23,27 @@ async def test_a_full_queue_refuses_and_says_the_figures(clock: VirtualClock) ->
 
 async def test_a_batch_that_does_not_fit_is_refused_whole(clock: VirtualClock) -> None:
     async with make_queue(clock, max_tasks_per_queue=2) as queue:
-        with pytest.raises(QueueFull):
+        with pytest.raises(ExceptionGroup) as caught:
             await queue.enqueue_many([task(), task(), task()])
+        assert caught.group_contains(QueueFull)
         assert (await queue.get_queue_info())["job_count"] == 0
+
+
+async def test_a_queue_that_refuses_its_part_of_a_batch_leaves_the_others_theirs(
+    clock: VirtualClock,
+) -> None:
+    """And it is told what was stored: all but those in the group."""
+    async with make_queue(clock, max_tasks_per_queue=2) as queue:
+        live = await queue.enqueue(task(queue_name="c", unique_key="k"))
+        batch = [task(queue_name="a"), *(task(queue_name="b") for _ in range(3))]
+        with pytest.raises(ExceptionGroup, match="4 of 6 tasks were not accepted") as caught:
+            await queue.enqueue_many([*batch, task(queue_name="c", unique_key="k"), task()])
+        full, duplicate = caught.value.exceptions
+        assert isinstance(full, QueueFull)
+        assert (full.queue, full.__notes__) == ("b", ["none of 3 tasks for queue 'b' was stored"])
+        assert isinstance(duplicate, DuplicateTask)
+        assert str(duplicate.live_task_id) == live
+        assert await queue.list_queues() == ["a", "c", "default"]
 
 
 async def test_what_has_ended_makes_room(clock: VirtualClock) -> None:
@@ -95,8 +113,9 @@ async def test_what_can_never_fit_is_refused_even_when_others_may_wait(
     clock: VirtualClock,
 ) -> None:
     async with make_queue(clock, max_tasks_per_queue=2, when_full="wait") as queue:
-        with pytest.raises(QueueFull):
+        with pytest.raises(ExceptionGroup) as caught:
             await queue.enqueue_many([task(), task(), task()])
+        assert caught.group_contains(QueueFull)
 
 
 async def test_a_producer_that_stops_waiting_leaves_nothing_behind(clock: VirtualClock) -> None:
