@@ -276,14 +276,16 @@ class Pool(Actor[PoolMessage]):
                 raise
             self._herald.announce(settled, answer.refused, self._now())
             self._slots.take_in(answer.claimed)
-            self._deal()
             self._learn(answer, claims)
+            self._deal()
 
     def _claims(self) -> Claims | None:
         task_types = self._handlers.task_types
         if self._looking:
             for name in self._known:
                 self._hint(name)
+        if not task_types:
+            self._hints.clear()  # whoever registers one has it look around
         room = self._slots.room
         if not room or not self._hints or not task_types or self._drain is not None:
             return None
@@ -330,6 +332,8 @@ class Pool(Actor[PoolMessage]):
                 self._hints.pop(claim.queue_name, None)
         if answer.survey is not None:
             known = frozenset(answer.survey.queues)
+            for name in self._hints.keys() - known:  # nothing there is live any more
+                del self._hints[name]
             for name in known - self._known:
                 self._hint(name)
             self._known = known

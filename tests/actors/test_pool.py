@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from oncue import TaskData, TaskPriority, TaskStatus
+from oncue.actors.pool import Pool
 from oncue.runtime import ActorSystem
 from oncue.stores import Exchanged, encode_task
 from oncue.testing import VirtualClock
@@ -334,3 +335,42 @@ async def test_purging_removes_what_waits_and_leaves_what_runs(clock: VirtualClo
         assert (await queue.wait(running)).status is TaskStatus.COMPLETED
         await anyio.sleep(200)
     assert noted.ended == [0, "elsewhere"]
+
+
+async def test_names_of_queues_that_hold_nothing_for_it_are_not_kept(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither without handlers, nor while every worker is busy."""
+    pools: list[Pool] = []
+
+    class Seen(Pool):
+        def __init__(self, **parts: Any) -> None:
+            super().__init__(**parts)
+            pools.append(self)
+
+    monkeypatch.setattr("oncue.actors.graph.Pool", Seen)
+
+    def kept() -> int:
+        return len(getattr(pools[0], "_hints"))  # noqa: B009
+
+    async with make_queue(clock, max_workers=1, shutdown_grace=0) as queue:
+
+        async def come_and_go() -> None:
+            for number in range(100):
+                name = f"made up {number}"
+                await queue.create_task("ok", queue_name=name)
+                await clock.wait_all_tasks_blocked()
+                assert await queue.purge_queue(name) == 1
+            await anyio.sleep(5)
+
+        await come_and_go()
+        assert kept() == 0
+        noted = Recorder(clock)
+        queue.register_handler("noted", noted)
+        await queue.enqueue(named("long", 1000))
+        await come_and_go()
+        assert kept() <= 1
+        late = await queue.create_task("ok", queue_name="late")
+        queue.register_handler("ok", ok)
+        await anyio.sleep(1000)
+        assert (await queue.wait(late)).status is TaskStatus.COMPLETED
