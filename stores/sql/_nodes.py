@@ -29,14 +29,14 @@ def join(tx: Tx, node: str, beat_s: float | None, restarted: bool) -> int:
     """A new incarnation of the node."""
     tx.do("UPDATE {counters} SET value = value + 1 WHERE name = 'incarnation'")
     [[incarnation]] = tx.rows("SELECT value FROM {counters} WHERE name = 'incarnation'")
-    tx.do("DELETE FROM {nodes} WHERE node = ?", node)
-    tx.do(
-        "INSERT INTO {nodes} (node, incarnation, beat_s, beat_at_us) VALUES (?, ?, ?, ?)",
-        node,
-        incarnation,
-        beat_s,
-        tx.now_us,
-    )
+    row = (incarnation, beat_s, tx.now_us, node)
+    # Changed in place: a heartbeat that waits for this row shall find it, not that it is gone.
+    if not tx.do(
+        "UPDATE {nodes} SET incarnation = ?, beat_s = ?, beat_at_us = ? WHERE node = ?", *row
+    ):
+        tx.do(
+            "INSERT INTO {nodes} (incarnation, beat_s, beat_at_us, node) VALUES (?, ?, ?, ?)", *row
+        )
     if restarted:
         _put_back(tx, node, 0, first_lease(incarnation))
     return int(incarnation)
