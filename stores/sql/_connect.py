@@ -15,7 +15,11 @@ BUSY_TIMEOUT_S: Final = 30.0
 """How long SQLite waits for another process's write: a frozen writer blocks all."""
 CONNECT_TIMEOUT_S: Final = 10
 SILENCE_S_MAX: Final = 60
-"""A server that says nothing for so long in the middle of a statement is given up."""
+"""A server that says nothing for so long in the middle of a statement is given up, so that a stop
+that waits for the call has an end. A machine that is gone is found out sooner, by keepalives."""
+LOCK_WAIT_S: Final = 2
+"""How long a server's row may be locked by somebody else's transaction before a call fails: all
+calls of a node, heartbeats too, wait behind it."""
 CONNECTIONS: Final = 5
 
 KINDS: Final = {
@@ -79,7 +83,15 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
         cursor.close()
 
     event.listen(engine, "connect", prepare)
+    if dialect.name == "postgresql":
+        event.listen(engine, "do_connect", _connect_patiently)
     return engine
+
+
+def _connect_patiently(_: object, __: object, given: list[Any], options: dict[str, Any]) -> Any:
+    from ._psycopg import make_patient
+
+    return make_patient(SILENCE_S_MAX).connect(*given, **options)
 
 
 def _readable(raw: bytes) -> str:
@@ -93,7 +105,10 @@ def _arguments(dialect: Dialect) -> dict[str, Any]:
         return {
             "application_name": "oncue",
             "connect_timeout": CONNECT_TIMEOUT_S,
-            "tcp_user_timeout": SILENCE_S_MAX * 1000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": SILENCE_S_MAX * 1000,  # of what is not acknowledged
         }
     return {
         "charset": "utf8mb4",
@@ -111,5 +126,8 @@ def _statements(dialect: Dialect, synchronous: str) -> tuple[str, ...]:
         # reads a million rows to join a hundred. Each question here has its index, so nested
         # index scans are always right. (With hash joins left on, a claim took 370 ms.)
         ways = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
-        return tuple(f"SET enable_{way} = off" for way in ways)
-    return ()
+        return (
+            f"SET lock_timeout = '{LOCK_WAIT_S}s'",
+            *(f"SET enable_{way} = off" for way in ways),
+        )
+    return (f"SET innodb_lock_wait_timeout = {LOCK_WAIT_S}",)
