@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from ..clock import StoreClock, SystemStoreClock
 from ._dialect import Dialect
@@ -33,6 +34,24 @@ KINDS: Final = {
 _EXTRAS: Final = {"sqlite": "sql", "postgresql": "postgres", "mysql": "mysql"}
 
 
+def read_url(text: str) -> URL:
+    """An address of a database that is known, and of our driver.
+
+    Raises ValueError, whose text has nothing of a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "no database's address; one looks like postgresql://user:password@host/name"
+        ) from None
+    dialect = dialect_for(url, "", None)
+    _, _, driver = url.drivername.partition("+")
+    if driver not in ("", dialect.driver):
+        raise ValueError(f"the driver for {dialect.name} is {dialect.driver}, not {driver}")
+    return url
+
+
 def dialect_for(url: URL, prefix: str, clock: StoreClock | None) -> Dialect:
     """Which database a URL names. Raises ValueError."""
     kind = KINDS.get(url.get_backend_name())
@@ -51,14 +70,14 @@ def dialect_for(url: URL, prefix: str, clock: StoreClock | None) -> Dialect:
 def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchronous: str) -> Engine:
     """An engine with our driver, not connected yet.
 
-    Raises ValueError for another driver, and ModuleNotFoundError that names the extra when ours
-    is missing.
+    The URL's own options win over ours, and `connect_args` over both. Raises ValueError for options
+    that will not do, and ModuleNotFoundError that names the extra when the driver is missing.
     """
-    _, _, driver = url.drivername.partition("+")
-    if driver not in ("", dialect.driver):
-        raise ValueError(f"the driver for {dialect.name} is {dialect.driver}, not {driver}")
     given = dict(options)
-    arguments = {**_arguments(dialect), **given.pop("connect_args", {})}
+    if "isolation_level" in given:
+        raise ValueError("isolation_level is the store's own, and no option of its engine")
+    ours = {key: value for key, value in _arguments(dialect).items() if key not in url.query}
+    arguments = {**ours, **given.pop("connect_args", {})}
     pool = {} if "poolclass" in given else {"pool_size": CONNECTIONS, "max_overflow": 0}
     try:
         engine = create_engine(
@@ -67,6 +86,8 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
             isolation_level=dialect.isolation,
             **{**pool, "pool_reset_on_return": None, "hide_parameters": True, **given},
         )
+    except TypeError as error:
+        raise ValueError(f"the engine's options will not do: {error}") from error
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{error.name} is not installed; pip install 'oncue[{_EXTRAS[dialect.name]}]'",

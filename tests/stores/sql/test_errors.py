@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psycopg
@@ -16,7 +17,7 @@ from oncue.stores.sql._dialect import Tx
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
 from tests.faults.proxy import Proxy
-from tests.stores.sql.kit import Kind, place
+from tests.stores.sql.kit import Kind, database_of, place
 
 pytestmark = pytest.mark.real_time
 
@@ -148,3 +149,24 @@ def test_a_missing_driver_is_named_with_its_extra(
 def test_a_password_is_never_shown() -> None:
     store = SqlStore("postgresql://ada:secret@db/app")
     assert repr(store) == "<SqlStore closed postgresql://ada:***@db/app tables=apscheduler_jobs>"
+
+
+def test_what_a_url_says_of_its_connections_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def connect(*_: Any, **options: Any) -> Any:
+        given.update(options)
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg.Connection, "connect", connect)
+    store = SqlStore("postgresql://db/x?connect_timeout=3&application_name=mine")
+    with pytest.raises(StoreUnavailable):
+        database_of(store).open()
+    wanted = {"connect_timeout": "3", "application_name": "mine", "keepalives_idle": 10}
+    assert wanted.items() <= given.items()
+
+
+def test_engine_options_that_will_not_do_are_the_callers_fault() -> None:
+    for options in ({"isolation_level": "SERIALIZABLE"}, {"nonsense": 1}):
+        with pytest.raises(ValueError, match=r"isolation_level|nonsense"):
+            SqlStore("sqlite:///x.db", engine_options=options)
