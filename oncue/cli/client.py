@@ -58,7 +58,7 @@ def run_with_client(
     try:
         return anyio.run(_run, open_client(store), work)
     except (StoreUnavailable, DuplicateTask, TimeoutError, LookupError, RuntimeError) as error:
-        status, reason = REFUSED, str(error)
+        status, reason = REFUSED, explain(error)
     except (ValueError, ImportError) as error:
         status, reason = UNUSABLE, str(error)
     print(f"oncue {command}: {reason}", file=sys.stderr)
@@ -68,6 +68,14 @@ def run_with_client(
 async def _run(queue: QueueBase, work: Callable[[QueueBase], Awaitable[int]]) -> int:
     async with queue:
         return await work(queue)
+
+
+def explain(error: BaseException) -> str:
+    """What it says, in one line with the first of what the driver said."""
+    said = str(error.__cause__ or "").strip()
+    if isinstance(error, StoreUnavailable) and said:
+        return f"{error}: {said.splitlines()[0]}"
+    return str(error)
 
 
 def print_json(value: Any) -> None:
