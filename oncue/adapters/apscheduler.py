@@ -3,6 +3,7 @@
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -187,6 +188,18 @@ class APSchedulerQueue(StoreQueue):
             watch_s=settings.poll_interval * WATCH_SHARE,
             hold=self._clock.hold,
         )
+
+    def missing_file(self) -> Path | None:
+        """SQLite's file, where it is not there yet: to open the queue would make it."""
+        if self.settings.job_store_type == "memory":
+            return None
+        from oncue.stores.sql import read_url
+
+        url = read_url(self.settings.job_store_url or EMBEDDED_URL)
+        name = url.database or ""
+        if url.get_backend_name() != "sqlite" or name.startswith("file:") or Path(name).exists():
+            return None
+        return Path(name)
 
     async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
         if self.settings.job_store_type == "memory":

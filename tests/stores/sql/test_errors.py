@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from oncue.stores import Added, StoreBusy, StoreUnavailable
-from oncue.stores.sql import SqlStore, _connect
+from oncue.stores.sql import SqlStore
 from oncue.stores.sql._dialect import Tx
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
@@ -72,7 +72,7 @@ SERVERS: tuple[Kind, ...] = ("postgresql", *servers.WITH_MYSQL)
 async def test_a_server_that_hangs_is_given_up_also_by_who_was_cancelled(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_connect, "SILENCE_S_MAX", 1)
+    monkeypatch.setattr("oncue.stores.sql._connect.SILENCE_S_MAX", 1)
     with place(kind, tmp_path) as where, closing(Proxy(where.tables.url)) as proxy:
         store = SqlStore(proxy.url, table_name=where.tables.prefix)
         await store.open()
