@@ -5,10 +5,10 @@ is answered only after the store has answered, and one bad row fails its own ask
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ..runtime import Actor, Envelope
-from ..stores import Store, StoreUnavailable
+from ..stores import Store, StoreBusy, StoreUnavailable
 from .log import emit, traceback_of
 from .messages import (
     Add,
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 LOOKS = (Find, Count, ListQueues, ListNodes)
 """What changes nothing, so that no crash is needed to be sure of what it has done."""
+_BUSY_MAX: Final = 2
+"""How many of a batch wait for a lock in vain before the others are not tried."""
 
 
 class StoreActor(Actor[StoreMessage]):
@@ -134,15 +136,22 @@ class StoreActor(Actor[StoreMessage]):
 async def grouped(
     call: Callable[[Sequence[T]], Awaitable[Sequence[object]]],
     requests: Sequence[tuple[Envelope, Sequence[T]]],
-) -> None:
-    """One call for all requests; each is answered with the outcomes of its own items."""
+) -> bool:
+    """One call for all requests; each is answered with the outcomes of its own items.
+
+    False when a lock that was not had in time is why they failed.
+    """
     items = requests[0][1] if len(requests) == 1 else [i for _, part in requests for i in part]
     try:
         outcomes = await call(items)
     except StoreUnavailable as error:
-        for envelope, _ in requests:
-            envelope.fail(error)
-        return
+        is_busy = isinstance(error, StoreBusy)
+        if is_busy and len(requests) > 1:
+            await _one_by_one(call, requests, error)
+        else:
+            for envelope, _ in requests:
+                envelope.fail(error)
+        return not is_busy
     except (ValueError, TypeError) as error:
         # Somebody's fault, and nothing was changed: the others shall not pay for it.
         if len(requests) == 1:
@@ -150,8 +159,23 @@ async def grouped(
         else:
             for request in requests:
                 await grouped(call, [request])
-        return
+        return True
     start = 0
     for envelope, part in requests:
         envelope.reply(outcomes[start : start + len(part)])
         start += len(part)
+    return True
+
+
+async def _one_by_one(
+    call: Callable[[Sequence[T]], Awaitable[Sequence[object]]],
+    requests: Sequence[tuple[Envelope, Sequence[T]]],
+    error: StoreUnavailable,
+) -> None:
+    """Whom a lock stops fails alone; but each waits for it, so after a few of them all fail."""
+    busy = 0
+    for request in requests:
+        if busy < _BUSY_MAX:
+            busy += not await grouped(call, [request])
+        else:
+            request[0].fail(error)

@@ -23,7 +23,7 @@ from .codec import (
     encode_result,
     encode_task,
 )
-from .errors import DuplicateTask, StoreClosed, StoreUnavailable
+from .errors import DuplicateTask, StoreBusy, StoreClosed, StoreUnavailable
 from .lease import INCARNATION_MAX, LEASE_COUNTER_BITS, first_lease, incarnation_of
 from .memory import MemoryStore
 from .records import (
@@ -118,6 +118,7 @@ __all__ = [
     "RetryAt",
     "Settlement",
     "Store",
+    "StoreBusy",
     "StoreClock",
     "StoreClosed",
     "StoreUnavailable",

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
-# Half of the smallest hard limit among the stores (a MongoDB document and MariaDB's default
-# packet are 16 MiB), so that the rest of the row always fits beside it.
-JSON_BYTES_MAX: Final = 8 * 1024 * 1024
+# The smallest hard limits among the stores, a MongoDB document and MariaDB's default packet, are
+# 16 MiB. PyMySQL writes each byte as two hexadecimal digits, so a half would not fit with the rest
+# of the row beside it; a quarter does.
+JSON_BYTES_MAX: Final = 4 * 1024 * 1024
 # pydantic's decoder gives up at 200 levels; fewer brackets than that cannot nest so deep.
 _BRACKETS_HARMLESS: Final = 190
 

@@ -21,7 +21,8 @@ class _Node:
     def is_alive(self, now_us: int) -> bool:
         if self.beat_s is None:
             return True
-        return now_us - self.beat_at_us < BEATS_MISSED_MAX * self.beat_s * 1e6
+        beat_us = self.beat_s * 1e6
+        return -beat_us < now_us - self.beat_at_us < BEATS_MISSED_MAX * beat_us
 
 
 class Nodes:
@@ -48,8 +49,8 @@ class Nodes:
         node = self._nodes.get(beat.node)
         if node is not None and node.incarnation > beat.incarnation:
             return Pulse.SUPERSEDED
-        if node is None or not node.is_alive(now_us):
-            return Pulse.LOST
+        if node is None or (now_us >= node.beat_at_us and not node.is_alive(now_us)):
+            return Pulse.LOST  # who beats is no relic of before the clock was set back
         node.beat_at_us = now_us
         return Pulse.ALIVE
 

@@ -27,7 +27,8 @@ from .records import AddOutcome, ClaimedTask, Counts, Holder, NodeView, TaskRow,
 from .requests import Beat, Change, Claims, Purge, Query, Settlement
 
 BEATS_MISSED_MAX: Final = 4
-"""A node is dead once its last heartbeat is so many of its intervals old."""
+"""A node is dead once its last heartbeat is so many of its intervals old; or an interval ahead of
+the store's clock, which was set back: else who died before that would hold its tasks until then."""
 
 
 @record

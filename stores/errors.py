@@ -33,6 +33,11 @@ class StoreUnavailable(RuntimeError):
         self.doing = doing
 
 
+class StoreBusy(StoreUnavailable):
+    """A lock was not had in time, as somebody else's open transaction holds it. Nothing was done:
+    the same call may do it later, and another one now."""
+
+
 class StoreClosed(RuntimeError):
     """The store was used before `open` or after `close`: the caller's fault."""
 

@@ -36,6 +36,7 @@ TAGS_BYTES_MAX: Final = 16 * 1024
 # A name is a key column everywhere. 255 characters of four bytes fit MySQL's index limit
 # (3072 bytes) three to a key.
 NAME_LENGTH_MAX: Final = 255
+NAME_PATTERN: Final = r"^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$"
 # A hundred years: far enough for anyone, near enough that no adapter's timestamp overflows.
 SECONDS_MAX: Final = 100 * 365.25 * 86_400
 # Every adapter's timestamps reach from the one to the other, with a day to spare for zones.
@@ -103,9 +104,7 @@ def _is_short(tags: dict[str, str]) -> dict[str, str]:
 # collations do not tell "a" from "a ").
 Name = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$"
-    ),
+    StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX, pattern=NAME_PATTERN),
 ]
 Payload = Annotated[dict[str, Any], BeforeValidator(_is_no_object), AfterValidator(_is_json)]
 Moment = Annotated[datetime, AfterValidator(_read_as_utc)]

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
 from oncue.runtime import Clock, Entropy, SupervisorSpec
 from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
+from oncue.stores.task import NAME_PATTERN
 
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
@@ -38,7 +41,9 @@ class APSchedulerSettings(StoreQueueSettings):
     job_store_url: Annotated[str | None, Field(repr=False)] = None
     """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
     the file `oncue.db` of SQLite."""
-    sqlalchemy_tablename: Annotated[str, Field(min_length=1)] = "apscheduler_jobs"
+    sqlalchemy_tablename: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")] = (
+        "apscheduler_jobs"
+    )
     """The table of live tasks, and what the names of the other tables begin with."""
     sqlalchemy_engine_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
     """Arguments of SQLAlchemy's `create_engine`."""
@@ -62,7 +67,7 @@ class APSchedulerSettings(StoreQueueSettings):
     event loop. Async functions always run there."""
     enable_clustering: bool = False
     """Whether several processes work on the store at once."""
-    cluster_id: Annotated[str, Field(min_length=1)] | None = None
+    cluster_id: Annotated[str, Field(max_length=200, pattern=NAME_PATTERN)] | None = None
     """This process's own name among them, unlike any other's; None: one is made up."""
     cluster_heartbeat_interval: Interval = 30.0
     """Seconds between heartbeats. Who misses four is given up, and others take over."""
@@ -89,7 +94,21 @@ class APSchedulerSettings(StoreQueueSettings):
                 "a memory job store has no address; for a store that keeps tasks, set "
                 "job_store_type to sqlalchemy",
             )
+        with suppress(ModuleNotFoundError):  # SQLAlchemy is missed when the store is made
+            from oncue.stores.sql import read_url
+
+            try:
+                read_url(url)
+            except ValueError as error:
+                raise PydanticCustomError("no_address", "{why}", {"why": str(error)}) from None
         return url
+
+    @field_validator("sqlalchemy_engine_options")
+    @classmethod
+    def _leaves_the_isolation(cls, options: dict[str, Any] | None) -> dict[str, Any] | None:
+        if options and "isolation_level" in options:
+            raise PydanticCustomError("not_yours", "isolation_level is the store's own")
+        return options
 
     @field_validator("enable_clustering")
     @classmethod
@@ -170,6 +189,18 @@ class APSchedulerQueue(StoreQueue):
             watch_s=settings.poll_interval * WATCH_SHARE,
             hold=self._clock.hold,
         )
+
+    def missing_file(self) -> Path | None:
+        """SQLite's file, where it is not there yet: to open the queue would make it."""
+        if self.settings.job_store_type == "memory":
+            return None
+        from oncue.stores.sql import read_url
+
+        url = read_url(self.settings.job_store_url or EMBEDDED_URL)
+        name = url.database or ""
+        if url.get_backend_name() != "sqlite" or name.startswith("file:") or Path(name).exists():
+            return None
+        return Path(name)
 
     async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
         if self.settings.job_store_type == "memory":

@@ -11,6 +11,7 @@ import structlog
 from pydantic_core import to_jsonable_python
 
 from oncue.adapters import import_adapter, open_queue
+from oncue.adapters.apscheduler import APSchedulerQueue
 from oncue.adapters.base import QueueBase
 from oncue.adapters.installed import adapter_of
 from oncue.adapters.metadata import QueueCapability
@@ -50,24 +51,48 @@ def open_client(store: str | None) -> QueueBase:
 
 
 def run_with_client(
-    command: str, store: str | None, work: Callable[[QueueBase], Awaitable[int]]
+    command: str,
+    store: str | None,
+    work: Callable[[QueueBase], Awaitable[int]],
+    *,
+    may_create: bool = False,
 ) -> int:
-    """Do `work` with a running client; its exit status, or another with the reason on stderr."""
+    """Do `work` with a running client; its exit status, or another with the reason on stderr.
+
+    Unless it `may_create`, a SQLite file that is not there is refused.
+    """
     # What went wrong is said below, in one line.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        return anyio.run(_run, open_client(store), work)
+        queue = open_client(store)
+        if not may_create:
+            _refuse_missing_file(queue)
+        return anyio.run(_run, queue, work)
     except (StoreUnavailable, DuplicateTask, TimeoutError, LookupError, RuntimeError) as error:
-        status, reason = REFUSED, str(error)
+        status, reason = REFUSED, explain(error)
     except (ValueError, ImportError) as error:
         status, reason = UNUSABLE, str(error)
     print(f"oncue {command}: {reason}", file=sys.stderr)
     return status
 
 
+def _refuse_missing_file(queue: QueueBase) -> None:
+    missing = queue.missing_file() if isinstance(queue, APSchedulerQueue) else None
+    if missing is not None:
+        raise LookupError(f"there is no file {missing}; oncue migrate makes one")
+
+
 async def _run(queue: QueueBase, work: Callable[[QueueBase], Awaitable[int]]) -> int:
     async with queue:
         return await work(queue)
+
+
+def explain(error: BaseException) -> str:
+    """What it says, in one line with the first of what the driver said."""
+    said = str(error.__cause__ or "").strip()
+    if isinstance(error, StoreUnavailable) and said:
+        return f"{error}: {said.splitlines()[0]}"
+    return str(error)
 
 
 def print_json(value: Any) -> None:

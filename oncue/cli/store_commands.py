@@ -38,7 +38,7 @@ def migrate(store: Store = None, as_json: Json = False) -> None:
     """Make the store's tables, or bring them up to this version's."""
     from oncue.cli.store import migrate as do_migrate
 
-    _run("migrate", store, lambda queue: do_migrate(queue, as_json=as_json))
+    _run("migrate", store, lambda queue: do_migrate(queue, as_json=as_json), may_create=True)
 
 
 def queues(store: Store = None, as_json: Json = False) -> None:
@@ -122,6 +122,7 @@ def enqueue(
         "enqueue",
         store,
         lambda queue: enqueue_task(queue, task=task, wait_s=wait, as_json=as_json),
+        may_create=True,
     )
 
 
@@ -197,7 +198,13 @@ def purge(
     )
 
 
-def _run(command: str, store: str | None, work: "Callable[[QueueBase], Awaitable[int]]") -> None:
+def _run(
+    command: str,
+    store: str | None,
+    work: "Callable[[QueueBase], Awaitable[int]]",
+    *,
+    may_create: bool = False,
+) -> None:
     from oncue.cli.client import run_with_client
 
-    raise typer.Exit(run_with_client(command, store, work))
+    raise typer.Exit(run_with_client(command, store, work, may_create=may_create))

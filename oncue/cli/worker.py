@@ -7,15 +7,21 @@ application has set it up; on stderr where it has not.
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import cast
 
 import anyio
 from anyio.abc import TaskStatus
 
+from oncue.actors import NodeSuperseded
 from oncue.actors.log import log
 from oncue.adapters.base import QueueBase
+from oncue.cli.client import explain
 from oncue.cli.locate import NoSuchQueue, locate_queue
+from oncue.stores import StoreUnavailable
 
+FAILED = 1
 UNUSABLE = 2
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -23,7 +29,8 @@ INTERRUPTED = 128 + signal.SIGINT
 def run_worker(place: str, *, backend: str) -> int:
     """Run the queue at `place`, and return the exit status.
 
-    0 after SIGTERM, 130 after SIGINT, 2 when there is no such queue or backend.
+    0 after SIGTERM, 130 after SIGINT, 1 when the store is out of reach at the start or another has
+    taken this node's place, 2 when there is no such queue or backend.
     """
     if find_spec(backend) is None:
         print(f"oncue worker: {backend} is not installed: pip install {backend}", file=sys.stderr)
@@ -33,7 +40,23 @@ def run_worker(place: str, *, backend: str) -> int:
     except NoSuchQueue as error:
         print(f"oncue worker: {error}", file=sys.stderr)
         return UNUSABLE
-    return anyio.run(_work, queue, place, backend=backend)
+    status, reasons = FAILED, list[str]()
+    try:
+        status = anyio.run(_work, queue, place, backend=backend)
+    except* (StoreUnavailable, NodeSuperseded) as group:
+        reasons = [explain(each) for each in _leaves(group)]
+    for reason in dict.fromkeys(reasons):
+        print(f"oncue worker: {reason}", file=sys.stderr)
+    return status
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for each in group.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 async def _work(queue: QueueBase, place: str) -> int:

@@ -9,7 +9,10 @@ from pydantic_core import PydanticCustomError
 class QueueSettings(BaseModel):
     """The base of an adapter's settings. A field's docstring is its line in the reference."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Inputs stay out of errors' texts: an address has a password.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def of_url(cls, url: str) -> dict[str, Any]:

@@ -204,6 +204,18 @@ class NodeTests(SuiteBase):
         assert rescued.row.task_id == held.row.task_id
         assert rescued.lease != held.lease
 
+    async def test_who_died_before_the_clock_was_set_back_is_rescued(
+        self, store: Store, store_clock: TurnedClock
+    ) -> None:
+        dead = await Claimer.join(store, "dead", beat_s=BEAT_S)
+        living = await Claimer.join(store, "living", beat_s=BEAT_S)
+        await store.add([make_row()])
+        [held] = await dead.claim()
+        await self.pass_time(store_clock, -100 * DEAD_S)
+        assert await beat(store, living) == [Pulse.ALIVE]
+        assert ids(await living.rescue()) == [held.row.task_id]
+        assert [view.node for view in await store.nodes()] == ["living"]
+
     async def test_a_node_that_is_never_judged_keeps_what_it_holds(
         self, store: Store, store_clock: TurnedClock
     ) -> None:

@@ -7,8 +7,9 @@ if find_spec("sqlalchemy") is None:
         "the SQL stores need SQLAlchemy; pip install 'oncue[sql]'", name="sqlalchemy"
     )
 
+from ._connect import read_url
 from ._migrations import VERSION as SCHEMA_VERSION
 from ._migrations import SchemaTooNew
 from ._store import SqlStore
 
-__all__ = ["SCHEMA_VERSION", "SchemaTooNew", "SqlStore"]
+__all__ = ["SCHEMA_VERSION", "SchemaTooNew", "SqlStore", "read_url"]

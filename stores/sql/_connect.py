@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from ..clock import StoreClock, SystemStoreClock
 from ._dialect import Dialect
@@ -15,7 +16,11 @@ BUSY_TIMEOUT_S: Final = 30.0
 """How long SQLite waits for another process's write: a frozen writer blocks all."""
 CONNECT_TIMEOUT_S: Final = 10
 SILENCE_S_MAX: Final = 60
-"""A server that says nothing for so long in the middle of a statement is given up."""
+"""A server that says nothing for so long in the middle of a statement is given up, so that a stop
+that waits for the call has an end. A machine that is gone is found out sooner, by keepalives."""
+LOCK_WAIT_S: Final = 2
+"""How long a server's row may be locked by somebody else's transaction before a call fails: all
+calls of a node, heartbeats too, wait behind it."""
 CONNECTIONS: Final = 5
 
 KINDS: Final = {
@@ -27,6 +32,24 @@ KINDS: Final = {
 }
 """The names in URLs, and whose dialect they mean."""
 _EXTRAS: Final = {"sqlite": "sql", "postgresql": "postgres", "mysql": "mysql"}
+
+
+def read_url(text: str) -> URL:
+    """An address of a database that is known, and of our driver.
+
+    Raises ValueError, whose text has nothing of a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "no database's address; one looks like postgresql://user:password@host/name"
+        ) from None
+    dialect = dialect_for(url, "", None)
+    _, _, driver = url.drivername.partition("+")
+    if driver not in ("", dialect.driver):
+        raise ValueError(f"the driver for {dialect.name} is {dialect.driver}, not {driver}")
+    return url
 
 
 def dialect_for(url: URL, prefix: str, clock: StoreClock | None) -> Dialect:
@@ -47,14 +70,14 @@ def dialect_for(url: URL, prefix: str, clock: StoreClock | None) -> Dialect:
 def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchronous: str) -> Engine:
     """An engine with our driver, not connected yet.
 
-    Raises ValueError for another driver, and ModuleNotFoundError that names the extra when ours
-    is missing.
+    The URL's own options win over ours, and `connect_args` over both. Raises ValueError for options
+    that will not do, and ModuleNotFoundError that names the extra when the driver is missing.
     """
-    _, _, driver = url.drivername.partition("+")
-    if driver not in ("", dialect.driver):
-        raise ValueError(f"the driver for {dialect.name} is {dialect.driver}, not {driver}")
     given = dict(options)
-    arguments = {**_arguments(dialect), **given.pop("connect_args", {})}
+    if "isolation_level" in given:
+        raise ValueError("isolation_level is the store's own, and no option of its engine")
+    ours = {key: value for key, value in _arguments(dialect).items() if key not in url.query}
+    arguments = {**ours, **given.pop("connect_args", {})}
     pool = {} if "poolclass" in given else {"pool_size": CONNECTIONS, "max_overflow": 0}
     try:
         engine = create_engine(
@@ -63,6 +86,8 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
             isolation_level=dialect.isolation,
             **{**pool, "pool_reset_on_return": None, "hide_parameters": True, **given},
         )
+    except TypeError as error:
+        raise ValueError(f"the engine's options will not do: {error}") from error
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{error.name} is not installed; pip install 'oncue[{_EXTRAS[dialect.name]}]'",
@@ -79,7 +104,15 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
         cursor.close()
 
     event.listen(engine, "connect", prepare)
+    if dialect.name == "postgresql":
+        event.listen(engine, "do_connect", _connect_patiently)
     return engine
+
+
+def _connect_patiently(_: object, __: object, given: list[Any], options: dict[str, Any]) -> Any:
+    from ._psycopg import make_patient
+
+    return make_patient(SILENCE_S_MAX).connect(*given, **options)
 
 
 def _readable(raw: bytes) -> str:
@@ -93,7 +126,10 @@ def _arguments(dialect: Dialect) -> dict[str, Any]:
         return {
             "application_name": "oncue",
             "connect_timeout": CONNECT_TIMEOUT_S,
-            "tcp_user_timeout": SILENCE_S_MAX * 1000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": SILENCE_S_MAX * 1000,  # of what is not acknowledged
         }
     return {
         "charset": "utf8mb4",
@@ -111,5 +147,8 @@ def _statements(dialect: Dialect, synchronous: str) -> tuple[str, ...]:
         # reads a million rows to join a hundred. Each question here has its index, so nested
         # index scans are always right. (With hash joins left on, a claim took 370 ms.)
         ways = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
-        return tuple(f"SET enable_{way} = off" for way in ways)
-    return ()
+        return (
+            f"SET lock_timeout = '{LOCK_WAIT_S}s'",
+            *(f"SET enable_{way} = off" for way in ways),
+        )
+    return (f"SET innodb_lock_wait_timeout = {LOCK_WAIT_S}",)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import Engine, exc
 
-from ..errors import StoreUnavailable
+from ..errors import StoreBusy, StoreUnavailable
 from ._add import Unsettled
 from ._claim import Unreadable
 from ._dialect import Dialect, Tx
@@ -28,6 +28,8 @@ T = TypeVar("T")
 _TRIES_MAX: Final = 5
 # serialization_failure and deadlock_detected; ER_LOCK_DEADLOCK and ER_CHECKREAD.
 _TRY_ANEW: Final = frozenset({"40001", "40P01", 1213, 1020})
+# lock_not_available; ER_LOCK_WAIT_TIMEOUT.
+_LOCKED: Final = frozenset({"55P03", 1205})
 _PARK: Final = "UPDATE {live} SET state = 2, lease = NULL, node = NULL, error = ? WHERE place = ?"
 
 
@@ -99,7 +101,8 @@ class Database:
                 if isinstance(cause, self._bugs):
                     raise
                 if not tries_left or _code_of(cause) not in _TRY_ANEW:
-                    raise StoreUnavailable(self.dialect.name, doing) from cause
+                    kind = StoreBusy if _code_of(cause) in _LOCKED else StoreUnavailable
+                    raise kind(self.dialect.name, doing) from cause
         raise AssertionError("the last try returns or raises")
 
     def _transact(self, work: Callable[[Tx], T], begin: Callable[[Any], int]) -> T:
@@ -155,4 +158,6 @@ class Database:
 
 def _code_of(error: BaseException) -> object:
     """The driver's code: SQLSTATE in PostgreSQL, an error number in MySQL."""
-    return getattr(error, "sqlstate", None) or next(iter(error.args), None)
+    # PyMySQL's errors have a SQLSTATE, too, but often one that only says "general error".
+    first = next(iter(error.args), None)
+    return first if isinstance(first, int) else getattr(error, "sqlstate", None)

@@ -83,14 +83,13 @@ class MysqlDialect(Dialect):
     def assign(
         self, tx: Tx, places: Sequence[int], node: str, first_lease: int, started_us: int | None
     ) -> None:
-        # One statement for all, where the driver would send one for each. The places are our own
-        # numbers, so they may stand in its text.
+        # One statement for all, where the driver would send one for each; and one text for any
+        # places, for the texts are kept.
         if places:
-            listed = ",".join(map(str, places))
             tx.do_among(
-                f"UPDATE {{live}} SET state = {RUNNING}, lease = ? + FIELD(place, {listed}),"
+                f"UPDATE {{live}} SET state = {RUNNING}, lease = ? + FIND_IN_SET(place, ?),"
                 " node = ?, started_us = coalesce(?, started_us) WHERE place {among}",
-                places, first_lease - 1, node, started_us,
+                places, first_lease - 1, ",".join(map(str, places)), node, started_us,
             )  # fmt: skip
 
     def has_table(self, cursor: Cursor, name: str) -> bool:

@@ -17,8 +17,11 @@ from ._dialect import Tx
 from ._rows import CLAIMED_COLUMNS
 from ._settle import put_back
 
-# n.beat_s * 4e6 is how long a node may be silent, in microseconds.
-_ALIVE: Final = f"(n.beat_s IS NULL OR ? - n.beat_at_us < n.beat_s * {BEATS_MISSED_MAX}000000)"
+# As `_is_alive`, with one placeholder: between -1 and 4 intervals is within 2.5 of 1.5.
+_ALIVE: Final = (
+    "(n.beat_s IS NULL OR abs(? - n.beat_at_us - n.beat_s *"
+    f" {(BEATS_MISSED_MAX - 1) * 500_000}) < n.beat_s * {(BEATS_MISSED_MAX + 1) * 500_000})"
+)
 _GONE: Final = (
     "NOT EXISTS (SELECT 1 FROM {nodes} AS n WHERE n.node = t.node"
     f" AND t.lease >= n.incarnation * {1 << LEASE_COUNTER_BITS} AND {_ALIVE})"
@@ -29,14 +32,14 @@ def join(tx: Tx, node: str, beat_s: float | None, restarted: bool) -> int:
     """A new incarnation of the node."""
     tx.do("UPDATE {counters} SET value = value + 1 WHERE name = 'incarnation'")
     [[incarnation]] = tx.rows("SELECT value FROM {counters} WHERE name = 'incarnation'")
-    tx.do("DELETE FROM {nodes} WHERE node = ?", node)
-    tx.do(
-        "INSERT INTO {nodes} (node, incarnation, beat_s, beat_at_us) VALUES (?, ?, ?, ?)",
-        node,
-        incarnation,
-        beat_s,
-        tx.now_us,
-    )
+    row = (incarnation, beat_s, tx.now_us, node)
+    # Changed in place: a heartbeat that waits for this row shall find it, not that it is gone.
+    if not tx.do(
+        "UPDATE {nodes} SET incarnation = ?, beat_s = ?, beat_at_us = ? WHERE node = ?", *row
+    ):
+        tx.do(
+            "INSERT INTO {nodes} (incarnation, beat_s, beat_at_us, node) VALUES (?, ?, ?, ?)", *row
+        )
     if restarted:
         _put_back(tx, node, 0, first_lease(incarnation))
     return int(incarnation)
@@ -84,14 +87,16 @@ def _beat(tx: Tx, beat: Beat) -> Pulse:
     if incarnation > beat.incarnation:
         return Pulse.SUPERSEDED
     now_us = tx.read_now_us()
-    if not _is_alive(beat_s, beat_at_us, now_us):
-        return Pulse.LOST
+    if now_us >= beat_at_us and not _is_alive(beat_s, beat_at_us, now_us):
+        return Pulse.LOST  # who beats is no relic of before the clock was set back
     tx.do("UPDATE {nodes} SET beat_at_us = ? WHERE node = ?", now_us, beat.node)
     return Pulse.ALIVE
 
 
 def _is_alive(beat_s: float | None, beat_at_us: int, now_us: int) -> bool:
-    return beat_s is None or now_us - beat_at_us < beat_s * BEATS_MISSED_MAX * 1_000_000
+    if beat_s is None:
+        return True
+    return -beat_s * 1e6 < now_us - beat_at_us < BEATS_MISSED_MAX * beat_s * 1e6
 
 
 def is_there(tx: Tx, node: str, lease: int, now_us: int) -> bool:

@@ -194,4 +194,5 @@ class PostgresDialect(Dialect):
 
     def begin_migration(self, cursor: Cursor) -> None:
         cursor.execute("BEGIN")
+        cursor.execute("SET LOCAL lock_timeout = '60s'")
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"oncue {self.prefix}",))

@@ -19,7 +19,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import make_url
 
 from .. import clock as ids
 from ..base import Edited, Exchanged, Pulse, Reconciled
@@ -29,7 +28,7 @@ from ..records import AddOutcome, ClaimedTask, Counts, NodeView, TaskRow, TaskVi
 from ..requests import Beat, Change, Claims, Purge, Query, Settlement
 from . import _claim, _edit, _look, _nodes, _settle
 from ._add import add
-from ._connect import CONNECTIONS, dialect_for, make_engine
+from ._connect import CONNECTIONS, dialect_for, make_engine, read_url
 from ._dialect import Tx
 from ._engine import Database
 from ._hints import Listener
@@ -75,7 +74,7 @@ class SqlStore:
     ) -> None:
         if not _TABLE_NAME.fullmatch(table_name):
             raise ValueError(f"table_name must be a plain identifier, got {table_name!r}")
-        self._url = make_url(url)
+        self._url = read_url(url)
         dialect = dialect_for(self._url, table_name, clock)
         engine = make_engine(self._url, dialect, engine_options or {}, synchronous)
         self._database = Database(engine, dialect, str(ids.new_task_id()))

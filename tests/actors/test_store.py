@@ -15,6 +15,7 @@ from oncue.stores import (
     ByIds,
     CallableStoreClock,
     DeadLetters,
+    StoreBusy,
     StoreUnavailable,
     encode_task,
 )
@@ -149,3 +150,33 @@ async def test_those_who_ask_a_store_that_crashes_do_not_crash_with_it(
         queue.register_handler("ok", ok)
     restarted = {node.name for node in system.tree().walk() if node.restarts}
     assert restarted <= {"store", "pool", "workers", "queues"} | set(map(str, range(10)))
+
+
+async def test_a_lock_in_the_way_of_one_fails_that_one_alone(clock: VirtualClock) -> None:
+    store = HookedStore(clock=CallableStoreClock(clock.now))
+    is_first = True
+
+    async def locked(call: str, rows: Any) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            await anyio.sleep(1)
+        elif any(row.unique_key == "k" for row in rows):
+            raise StoreBusy("memory", call)
+
+    store.before = locked
+    spec = SupervisorSpec("app", children=[ChildSpec("store", lambda: StoreActor(store))])
+    outcomes: dict[str | None, object] = {}
+    async with ActorSystem(spec, clock=clock) as system, anyio.create_task_group() as group:
+        ref = system.lookup("app/store")
+
+        async def add(key: str | None) -> None:
+            try:
+                outcomes[key] = await ref.ask(Add(rows=[encode_task(task(unique_key=key))]))
+            except StoreUnavailable as error:
+                outcomes[key] = type(error)
+
+        for key in ("first", "a", "k", "b"):
+            group.start_soon(add, key)
+            await clock.wait_all_tasks_blocked()
+    assert outcomes == {"first": [Added()], "a": [Added()], "k": StoreBusy, "b": [Added()]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
@@ -52,6 +53,16 @@ def test_what_it_says_of_itself() -> None:
     assert QueueCapability.CRON not in MODULE_METADATA.capabilities, "not in this version"
 
 
+def sql(url: str) -> dict[str, Any]:
+    return {"job_store_type": "sqlalchemy", "job_store_url": url}
+
+
+def test_settings_made_by_hand_show_no_password_either() -> None:
+    with pytest.raises(ValidationError) as caught:
+        APSchedulerSettings(job_store_url="postgresql://app:hunter2@db/x")
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
@@ -63,6 +74,18 @@ def test_what_it_says_of_itself() -> None:
         ({"job_store_url": "sqlite:///x"}, "job_store_url: a memory job store has no address"),
         ({"executor_type": "gevent"}, "executor_type: Input should be 'asyncio', 'async', "),
         ({"max_tasks_per_queue": 1}, "max_tasks_per_queue: no such key"),
+        (sql("oracle://me:hunter2@db/x"), "job_store_url: 'oracle' is no SQL store; there are"),
+        (sql("me:hunter2@db"), "job_store_url: no database's address"),
+        (sql("postgresql://hunter2:x/d"), "job_store_url: no database's address"),
+        (sql("mysql+aiomysql://db/x"), "job_store_url: the driver for mysql is pymysql, not"),
+        (sql("sqlite://"), "job_store_url: a SQLite store needs a file"),
+        ({"sqlalchemy_tablename": "my-table"}, "sqlalchemy_tablename: String should match"),
+        ({"cluster_id": "x" * 201}, "cluster_id: String should have at most 200 characters"),
+        ({"cluster_id": "a\0b"}, "cluster_id: String should match pattern"),
+        (
+            {"sqlalchemy_engine_options": {"isolation_level": "SERIALIZABLE"}},
+            "sqlalchemy_engine_options: isolation_level is the store's own",
+        ),
         ({"sqlite_synchronous": "OFF"}, "sqlite_synchronous: Input should be 'FULL' or 'NORMAL'"),
     ],
 )
@@ -70,6 +93,7 @@ def test_what_cannot_be_is_refused_with_what_can(settings: dict[str, Any], why: 
     with pytest.raises(SettingsError) as caught:
         open_queue("apscheduler", **settings)
     assert why in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,25 @@ def test_its_settings_come_from_the_folder_it_is_started_in(shop: Shop) -> None:
     worker = shop.worker("other:queue")
     assert worker.wait() == 1
     assert "queue.yaml: queue.max_worker: no such key; the nearest is max_workers" in worker.said
+
+
+@BACKENDS
+def test_a_store_out_of_reach_is_said_in_one_line_without_the_password(
+    shop: Shop, backend: str
+) -> None:
+    shop.write(
+        "other.py",
+        """
+        import logging
+        import structlog
+        from oncue import open_queue
+
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        queue = open_queue("postgresql://me:hunter2@127.0.0.1:1/none")
+        """,
+    )
+    worker = shop.worker("other:queue", "--backend", backend)
+    assert worker.wait() == 1
+    [line] = worker.said.splitlines()
+    assert line.startswith("oncue worker: the postgresql store is unavailable (open): connection ")
+    assert "hunter2" not in line

@@ -3,17 +3,21 @@
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import anyio
 import psycopg
 import pytest
 
-from oncue.stores import Added, StoreUnavailable
+from oncue.stores import Added, StoreBusy, StoreUnavailable
 from oncue.stores.sql import SqlStore
 from oncue.stores.sql._dialect import Tx
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
-from tests.stores.sql.kit import place
+from tests.faults.proxy import Proxy
+from tests.stores.sql.kit import Kind, database_of, place
 
 pytestmark = pytest.mark.real_time
 
@@ -59,6 +63,39 @@ async def test_a_lock_that_is_not_had_in_time_is_the_worlds_fault(tmp_path: Path
             other.execute("ROLLBACK")
             other.close()
             assert await store.add([make_row()]) == [Added()]
+
+
+SERVERS: tuple[Kind, ...] = ("postgresql", *servers.WITH_MYSQL)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_server_that_hangs_is_given_up_also_by_who_was_cancelled(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.stores.sql._connect.SILENCE_S_MAX", 1)
+    with place(kind, tmp_path) as where, closing(Proxy(where.tables.url)) as proxy:
+        store = SqlStore(proxy.url, table_name=where.tables.prefix)
+        await store.open()
+        proxy.cut()
+        with anyio.fail_after(10):
+            with pytest.raises(StoreUnavailable), anyio.move_on_after(0.1):
+                await store.count()
+            await store.close()
+        proxy.mend()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_row_that_somebody_else_has_locked_makes_a_call_fail_soon(
+    kind: Kind, tmp_path: Path
+) -> None:
+    with place(kind, tmp_path) as where:
+        async with where.opened() as store:
+            row = make_row(unique_key="k")
+            with where.tables.engine.begin() as connection:
+                store.add_on(connection, [row])
+                with anyio.fail_after(10), pytest.raises(StoreBusy):
+                    await store.add([make_row(unique_key="k")])
+            assert await store.add([make_row(unique_key="k")]) != [Added()]
 
 
 def test_a_deadlock_is_tried_anew(tmp_path: Path) -> None:
@@ -112,3 +149,24 @@ def test_a_missing_driver_is_named_with_its_extra(
 def test_a_password_is_never_shown() -> None:
     store = SqlStore("postgresql://ada:secret@db/app")
     assert repr(store) == "<SqlStore closed postgresql://ada:***@db/app tables=apscheduler_jobs>"
+
+
+def test_what_a_url_says_of_its_connections_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def connect(*_: Any, **options: Any) -> Any:
+        given.update(options)
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg.Connection, "connect", connect)
+    store = SqlStore("postgresql://db/x?connect_timeout=3&application_name=mine")
+    with pytest.raises(StoreUnavailable):
+        database_of(store).open()
+    wanted = {"connect_timeout": "3", "application_name": "mine", "keepalives_idle": 10}
+    assert wanted.items() <= given.items()
+
+
+def test_engine_options_that_will_not_do_are_the_callers_fault() -> None:
+    for options in ({"isolation_level": "SERIALIZABLE"}, {"nonsense": 1}):
+        with pytest.raises(ValueError, match=r"isolation_level|nonsense"):
+            SqlStore("sqlite:///x.db", engine_options=options)

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from oncue.stores import Added, AlreadyKnown, ByIds, TaskStatus, UniqueTaken
+from oncue.stores import Added, AlreadyKnown, Beat, ByIds, Pulse, TaskStatus, UniqueTaken
+from oncue.stores.sql._dialect import Tx
+from oncue.stores.sql._nodes import heartbeat, join
 from oncue.testing._store_kit import Claimer, done, make_row
-from tests.stores.sql.kit import KINDS, Kind, place
+from tests.stores.sql.kit import KINDS, Kind, database_of, place
 
 pytestmark = pytest.mark.real_time
 
@@ -139,3 +142,46 @@ async def test_an_id_that_ended_between_two_looks_is_known(kind: Kind, tmp_path:
             [view] = await store.find(ByIds(task_ids=[row.task_id]))
             assert (view.status, view.result) == (TaskStatus.COMPLETED, b"1")
             assert await claimer.settle(done(task, b"2")) == [done(task, b"2")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_heartbeat_that_meets_a_join_is_superseded(kind: Kind, tmp_path: Path) -> None:
+    if kind == "sqlite":
+        pytest.skip("one writer at a time: they cannot meet")
+    pulses: list[Pulse] = []
+    with place(kind, tmp_path) as where, where.database() as database:
+        first = database.write("join", lambda tx: join(tx, "n", 1.0, False))
+
+        def beat() -> None:
+            beats = [Beat(node="n", incarnation=first)]
+            pulses.extend(database.write("beat", lambda tx: heartbeat(tx, beats)))
+
+        beating = Thread(target=beat)
+
+        def join_meanwhile(tx: Tx) -> None:
+            join(tx, "n", 1.0, False)
+            beating.start()
+            beating.join(0.3)
+            assert beating.is_alive(), "it waits for the row"
+
+        database.write("join", join_meanwhile)
+        beating.join(10)
+    assert pulses == [Pulse.SUPERSEDED]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_statements_are_the_same_whichever_tasks_are_claimed(
+    kind: Kind, tmp_path: Path
+) -> None:
+    with place(kind, tmp_path) as where:
+        async with where.opened() as store:
+            statements = database_of(store).dialect._statements  # pyright: ignore[reportPrivateUsage]
+            claimer = await Claimer.join(store)
+            kept: list[int] = []
+            for _ in range(5):
+                await store.add([make_row() for _ in range(5)])
+                held = await claimer.claim(limit=5)
+                assert [each.lease - held[0].lease for each in held] == [0, 1, 2, 3, 4]
+                assert await claimer.settle(*map(done, held)) == []
+                kept.append(len(statements))
+            assert kept[2] == kept[4]
