@@ -6,19 +6,22 @@ an end of its own it would keep the process from ever stopping.
 """
 
 from collections.abc import Generator
-from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import psycopg
+
+_INTERVAL_S: Final = 0.1
+"""How often the driver looks up while it waits, by its own default."""
 
 
 def make_patient(silence_s_max: float) -> type[psycopg.Connection[Any]]:
     """A class of connections that wait `silence_s_max` for the server's next word, then close."""
 
     class PatientConnection(psycopg.Connection[Any]):
-        def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+        def wait(self, gen: Any, interval: float = _INTERVAL_S, *more: Any, **options: Any) -> Any:
+            bounded = _bounded(gen, interval, silence_s_max)
             try:
-                return super().wait(_bounded(gen, silence_s_max), *args, **options)
+                return super().wait(bounded, interval, *more, **options)
             except TimeoutError as error:
                 self.close()
                 raise psycopg.OperationalError(str(error)) from error
@@ -26,18 +29,18 @@ def make_patient(silence_s_max: float) -> type[psycopg.Connection[Any]]:
     return PatientConnection
 
 
-def _bounded(gen: Generator[Any, Any, Any], silence_s_max: float) -> Generator[Any, Any, Any]:
-    """`gen`, which is sent 0 every now and then while the socket is not ready."""
+def _bounded(
+    gen: Generator[Any, Any, Any], interval: float, silence_s_max: float
+) -> Generator[Any, Any, Any]:
+    """`gen`, which is sent 0 after each interval in which the socket was not ready."""
     ready: Any = None
-    heard_at = monotonic()
+    silence_s = 0.0
     while True:
         try:
             wanted = gen.send(ready)
         except StopIteration as end:
             return end.value
         ready = yield wanted
-        now = monotonic()
-        if ready:
-            heard_at = now
-        elif now - heard_at > silence_s_max:
+        silence_s = 0.0 if ready else silence_s + interval
+        if silence_s > silence_s_max:
             raise TimeoutError(f"the server has said nothing for {silence_s_max:g} seconds")
