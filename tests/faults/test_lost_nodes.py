@@ -103,7 +103,7 @@ async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster, when: str) -
                 await anyio.sleep(0.05)
         if node.returncode is None:
             break
-    assert number > 5
+    assert number > 3  # or none was killed
     results = [await client.get_task_status(each) for each in ids]
     assert {result and result.status for result in results} == {TaskStatus.COMPLETED}
     assert await client.get_dead_letter_tasks() == []
