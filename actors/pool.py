@@ -265,9 +265,7 @@ class Pool(Actor[PoolMessage]):
                 return
             settled, self._settled = self._settled, []
             settlements = [a.settlement for a in settled if a.settlement is not None]
-            # A retry may be due before anything else is.
-            survey = self._looking or any(isinstance(each, RetryAt) for each in settlements)
-            request = Exchange(settlements=settlements, claims=claims, survey=survey)
+            request = Exchange(settlements=settlements, claims=claims, survey=self._looking)
             self._looking = False
             try:
                 answer = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
