@@ -7,6 +7,8 @@ from ..stores import ClaimedTask, first_lease
 from .messages import STORE_TIMEOUT_S, Join, Leave, Reconcile, Rescue, StoreMessage
 from .roster import Roster
 
+LOOK_AT_LEASES_S = 5.0
+"""How often leases are compared with the store's at least."""
 LEAVE_S = 2.0
 """How long a claimer that stops waits for the store to take back what it held."""
 

@@ -25,7 +25,7 @@ from ..stores import (
 )
 from .attempt import Attempt
 from .backoff import RetryPolicy
-from .claimer import Claimer
+from .claimer import LOOK_AT_LEASES_S, Claimer
 from .decide import decide
 from .events import Listeners
 from .handlers import Handlers
@@ -65,8 +65,6 @@ RECALL_S = 0.02
 """How often it looks whether somebody waits behind a slow attempt."""
 RECONNECT_S = 0.5
 """How long to wait before the store is asked again that could not answer."""
-LOOK_AT_LEASES_S = 5.0
-"""How often leases are compared at least; more often where heartbeats are."""
 RESCUE_MAX = 100
 """How many tasks one transaction takes over."""
 

@@ -14,7 +14,7 @@ from ..runtime import Actor, Entropy, Envelope, Ref
 from ..stores import Back, Claim, ClaimedTask, Claims
 from .attempt import Attempt
 from .backoff import RetryPolicy
-from .claimer import Claimer
+from .claimer import LOOK_AT_LEASES_S, Claimer
 from .decide import decide
 from .events import Listeners
 from .execute import HandlerFailed
@@ -34,7 +34,6 @@ from .pulling import Forgo, GiveBack, LookAtPulled, Pull, PullerMessage, SettleP
 from .roster import Roster
 from .tally import Tally
 
-LOOK_AT_LEASES_S = 5.0
 BY_HAND = "/by-hand"
 """What a puller's name ends in."""
 
