@@ -15,10 +15,9 @@ Rules:
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from ..base import Edited, Exchanged, Pulse, Reconciled
@@ -82,7 +81,7 @@ class SqlStore:
         self._dead_ttl_us = duration_us(dead_letter_ttl_s)
         self._hold = hold
         self._open = False
-        self._watch_s = inf if dialect.name == "mysql" else watch_s
+        self._watch_s = watch_s
         self._listener: Listener | Watch | None = None
         self._lookers = CapacityLimiter(CONNECTIONS)
         self._writers = CapacityLimiter(1) if dialect.name == "sqlite" else self._lookers
@@ -135,6 +134,8 @@ class SqlStore:
         """
         if not self._open:
             raise StoreClosed(self._database.dialect.name)
+        if self._database.dialect.name == "mysql":
+            await sleep_forever()
         if self._listener is None:
             self._listener = self._make_listener()
         return await self._listener.next_hint()
