@@ -28,8 +28,8 @@ class ResultError(ValueError):
     """The handler's result cannot be recorded: a dead letter at once, since it ran."""
 
 
-def raise_unless_cancelled_itself() -> None:
-    """Called with a cancellation in hand: nothing, or `HandlerFailed` where nobody cancelled it.
+def fail_unless_cancelled_from_outside() -> None:
+    """Called with a cancellation in hand. Raises `HandlerFailed` where nobody outside asked for it.
 
     On asyncio, awaiting a task that somebody cancelled raises what a cancellation raises.
     """
@@ -42,7 +42,7 @@ async def uncancelled(call: Awaitable[T]) -> T:
     try:
         return await call
     except get_cancelled_exc_class():
-        raise_unless_cancelled_itself()
+        fail_unless_cancelled_from_outside()
         raise
 
 
@@ -58,7 +58,7 @@ async def execute(handler: TaskHandler, task: TaskData, executors: Executors) ->
         else:
             value = await executors.run(handler, handler.argument(task))
     except get_cancelled_exc_class():
-        raise_unless_cancelled_itself()
+        fail_unless_cancelled_from_outside()
         raise
     except SystemExit as error:  # of a library, as a rule, and never meant for the whole worker
         raise HandlerFailed(f"it left by SystemExit: {error.code}") from None
