@@ -26,7 +26,7 @@ class Job:
 
 def job_of(view: TaskView) -> Job | None:
     """The job that `view` shows; None when it has ended."""
-    if view.row is None or view.run_at is None:
+    if view.row is None or view.run_at is None or view.status is TaskStatus.DEAD_LETTER:
         return None
     return Job(
         id=view.task_id,

@@ -340,11 +340,12 @@ class QueueClient(QueueAsks):
         """The dead letters of one queue or of all, newest first."""
         query = DeadLetters(queue_name=as_queue_name_or_all(queue_name), limit=as_limit(limit))
         views = await self._ask(Find(query=query))
-        return [
-            (decode_task(view.row, view.retry_count), decode_view(view))
-            for view in views
-            if view.row is not None
-        ]
+        return [letter for view in views if (letter := _letter_of(view)) is not None]
+
+    async def get_dead_letter_task(self, task_id: UUID | str) -> tuple[TaskData, TaskResult] | None:
+        """One of them; None when there is none of that id."""
+        views = await self._ask(Find(query=ByIds(task_ids=[as_uuid(task_id)])))
+        return _letter_of(views[0]) if views else None
 
     async def retry_dead_letter_task(self, task_id: UUID | str) -> bool:
         """Give a dead letter a new life: same id, no attempts yet, due now.
@@ -372,6 +373,12 @@ class QueueClient(QueueAsks):
         """Forget results at least `older_than` seconds old (None: all). Returns how many."""
         older_than_s = 0.0 if older_than is None else as_age_s(older_than)
         return await self._ask(Remove(what=PurgeResults(older_than_s=older_than_s)))
+
+
+def _letter_of(view: TaskView) -> tuple[TaskData, TaskResult] | None:
+    if view.row is None or view.status is not TaskStatus.DEAD_LETTER:
+        return None
+    return decode_task(view.row, view.retry_count), decode_view(view)
 
 
 def _duplicate(task: TaskData, outcome: UniqueTaken) -> DuplicateTask:

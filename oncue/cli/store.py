@@ -14,7 +14,6 @@ from oncue.cli.client import REFUSED, print_json
 from oncue.stores import TaskData, TaskResult, TaskStatus
 
 OK = 0
-LETTERS_MAX = 100_000
 PIPE_WIDTH = 1000
 """Where nobody looks, nothing is folded."""
 
@@ -127,14 +126,11 @@ async def show_dead_letters(
 
 async def show_dead_letter(queue: QueueBase, *, task_id: str, as_json: bool) -> int:
     """One of them, with its task and its last error."""
-    result = await queue.get_task_status(task_id)
-    if result is not None and result.status is TaskStatus.DEAD_LETTER:
-        letters = await queue.get_dead_letter_tasks(result.queue_name, limit=LETTERS_MAX)
-        for task, letter in letters:
-            if str(task.task_id) == str(result.task_id):
-                _show(_letter(task, letter), as_json=as_json)
-                return OK
-    raise LookupError(f"no dead letter {task_id} is known here")
+    letter = await queue.get_dead_letter_task(task_id)
+    if letter is None:
+        raise LookupError(f"no dead letter {task_id} is known here")
+    _show(_letter(*letter), as_json=as_json)
+    return OK
 
 
 async def retry_dead_letters(

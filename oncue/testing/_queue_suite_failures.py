@@ -1,6 +1,7 @@
 """The queue suite, in part: failures, retries, dead letters and their new lives."""
 
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -185,6 +186,10 @@ class FailureTests(QueueSuiteBase):
                 "ValueError: attempt 1",
             )
             assert (await queue.get_queue_info())["dead_letter_tasks"] == 2
+            assert await queue.get_job(ids[1]) is None, "it has ended"
+            found_alone = await queue.get_dead_letter_task(ids[1])
+            assert found_alone == (task, result)
+            assert await queue.get_dead_letter_task(uuid4()) is None
 
     @needs(QueueCapability.DEAD_LETTER)
     async def test_a_retried_dead_letter_keeps_its_id_and_counts_anew(
