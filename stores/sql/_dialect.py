@@ -7,6 +7,7 @@ Rules:
   take, SQLite. PostgreSQL fuses several of them into one statement each.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
@@ -94,7 +95,7 @@ class Tx:
         return count
 
 
-class Dialect:
+class Dialect(ABC):
     """SQL as SQLite and MySQL take it; subclasses say what differs."""
 
     name: ClassVar[str]
@@ -131,30 +132,30 @@ class Dialect:
         """An id as the driver takes it."""
         return task_id.bytes
 
+    @abstractmethod
     def among(self, values: Sequence[Any]) -> Iterable[tuple[str, Sequence[Any]]]:
         """`column {among}` for ids or numbers: the word and its parameters, in pieces."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, names: Sequence[str]) -> Any:
         """The parameter of `{names}`."""
-        raise NotImplementedError
 
-    def enter(self, tx: "Tx") -> None:
+    def enter(self, tx: "Tx") -> None:  # noqa: B027 - most need nothing
         """What is to be done first in a transaction that somebody else began."""
 
     # --- transactions -----------------------------------------------------------------------
 
+    @abstractmethod
     def begin(self, cursor: Any) -> int:
         """Begin to write. The database's present instant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_look(self, cursor: Any) -> int:
         """Begin to read one instant's view. The database's present instant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def now_us(self, cursor: Cursor) -> int:
         """The database's present instant."""
-        raise NotImplementedError
 
     def beyond(self, queue_name: str, task_type: str, priority: int) -> tuple[str, Sequence[int]]:
         """A condition to begin a lane by, and its parameters."""
@@ -186,12 +187,12 @@ class Dialect:
             f"{{insert}} INTO {{{table}}} ({', '.join(columns)}) VALUES ({marks}) {{or_not}}", rows
         )
 
+    @abstractmethod
     def add(self, tx: Tx, rows: Sequence[Columns]) -> set[UUID]:
         """Write tasks, but for those whose id or key is taken; the ids of those written.
 
         Their columns are `NEW_COLUMNS`.
         """
-        raise NotImplementedError
 
     def take_out(self, tx: Tx, fences: Sequence[tuple[int, UUID]]) -> Sequence[Columns]:
         """Delete running tasks by lease and id.
@@ -249,18 +250,18 @@ class Dialect:
             [(first_lease + n, node, started_us, place) for n, place in enumerate(places)],
         )
 
-    def notify(self, cursor: Cursor, sender: str, hints: set[str]) -> None:
+    def notify(self, cursor: Cursor, sender: str, hints: set[str]) -> None:  # noqa: B027 - most need nothing
         """Tell other processes where to look. Outside of any transaction."""
 
     # --- schema -----------------------------------------------------------------------------
 
+    @abstractmethod
     def has_table(self, cursor: Cursor, name: str) -> bool:
         """Whether there is a table of that name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_migration(self, cursor: Cursor) -> None:
         """Begin, with every other migration of these tables shut out until the end."""
-        raise NotImplementedError
 
-    def end_migration(self, cursor: Cursor) -> None:
+    def end_migration(self, cursor: Cursor) -> None:  # noqa: B027 - most need nothing
         """Let others in, once it is committed."""
