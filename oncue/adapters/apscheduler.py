@@ -16,7 +16,13 @@ from oncue.actors.messages import ListNodes
 from oncue.actors.puller import BY_HAND
 from oncue.adapters.base import HEALTH_S
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
-from oncue.adapters.store_queue import Interval, StoreQueue, StoreQueueSettings
+from oncue.adapters.store_queue import (
+    CAPABILITIES,
+    Interval,
+    StoreQueue,
+    StoreQueueSettings,
+    figures,
+)
 from oncue.runtime import Clock, Entropy, SupervisorSpec
 from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
 from oncue.stores.task import NAME_PATTERN
@@ -250,11 +256,7 @@ class APSchedulerQueue(StoreQueue):
             "heartbeat_age": own.silent_s if own else None,
             "nodes_alive": len(nodes) - len(silent),
             "nodes": [each.node for each in nodes if each.alive],
-            "total_tasks": counts.live,
-            "pending_tasks": counts.pending + counts.held,
-            "delayed_tasks": counts.delayed,
-            "processing_tasks": counts.processing,
-            "dead_letter_tasks": counts.dead_letters,
+            **figures(counts),
         }
         return section, [f"node {name!r} has been silent for too long" for name in silent]
 
@@ -267,22 +269,7 @@ MODULE_METADATA = QueueMetadata(
     provider="oncue",
     version="1",
     description="In a database, or in memory: survives the process, and works on many nodes.",
-    capabilities=frozenset(
-        {
-            QueueCapability.BASIC,
-            QueueCapability.PRIORITY,
-            QueueCapability.DELAYED,
-            QueueCapability.RETRY,
-            QueueCapability.DEAD_LETTER,
-            QueueCapability.BATCH,
-            QueueCapability.PERSISTENCE,
-            QueueCapability.METRICS,
-            QueueCapability.HEALTH,
-            QueueCapability.TRACKING,
-            QueueCapability.WORKER_POOLS,
-            QueueCapability.HORIZONTAL_SCALING,
-        }
-    ),
+    capabilities=CAPABILITIES | {QueueCapability.PERSISTENCE, QueueCapability.HORIZONTAL_SCALING},
     settings=APSchedulerSettings,
     url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
 )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from oncue.actors import Limits, memory_graph
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
-from oncue.adapters.store_queue import Count, StoreQueue, StoreQueueSettings
+from oncue.adapters.store_queue import CAPABILITIES, Count, StoreQueue, StoreQueueSettings, figures
 from oncue.runtime import Clock, Entropy, SupervisorSpec
 from oncue.stores import CallableStoreClock, Counts
 from oncue.stores.memory import MemoryStore
@@ -84,11 +84,7 @@ class MemoryQueue(StoreQueue):
             "memory_usage": counts.store_payload_bytes,
             "memory_limit": limit,
             "memory_usage_percent": percent,
-            "total_tasks": counts.live,
-            "pending_tasks": counts.pending + counts.held,
-            "delayed_tasks": counts.delayed,
-            "processing_tasks": counts.processing,
-            "dead_letter_tasks": counts.dead_letters,
+            **figures(counts),
         }
         return section, warnings
 
@@ -101,21 +97,7 @@ MODULE_METADATA = QueueMetadata(
     provider="oncue",
     version="1",
     description="In this process's memory: fastest, and gone with the process.",
-    capabilities=frozenset(
-        {
-            QueueCapability.BASIC,
-            QueueCapability.PRIORITY,
-            QueueCapability.DELAYED,
-            QueueCapability.RETRY,
-            QueueCapability.DEAD_LETTER,
-            QueueCapability.BATCH,
-            QueueCapability.METRICS,
-            QueueCapability.HEALTH,
-            QueueCapability.TRACKING,
-            QueueCapability.WORKER_POOLS,
-            QueueCapability.RATE_LIMITING,
-        }
-    ),
+    capabilities=CAPABILITIES | {QueueCapability.RATE_LIMITING},
     settings=MemorySettings,
     url_schemes=frozenset({"memory"}),
 )

@@ -9,9 +9,10 @@ from oncue.actors import Admission, Limits, Parts, RetryPolicy
 from oncue.actors.door import DRAIN_MARGIN_S
 from oncue.actors.handlers import ExecutorKind
 from oncue.adapters.base import QueueBase
+from oncue.adapters.metadata import QueueCapability
 from oncue.runtime import Clock, Entropy, SeededEntropy, SystemClock
 from oncue.settings import QueueSettings
-from oncue.stores import Store
+from oncue.stores import Counts, Store
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Interval = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -45,6 +46,34 @@ class StoreQueueSettings(QueueSettings):
     """Whether each step of each task is logged, for `oncue trace`."""
     poll_interval: Interval = 1.0
     """Seconds after which the store is looked at again though no hint came."""
+
+
+def figures(counts: Counts) -> dict[str, int]:
+    """What the health check of each says of the tasks that the store holds."""
+    return {
+        "total_tasks": counts.live,
+        "pending_tasks": counts.pending + counts.held,
+        "delayed_tasks": counts.delayed,
+        "processing_tasks": counts.processing,
+        "dead_letter_tasks": counts.dead_letters,
+    }
+
+
+CAPABILITIES = frozenset(
+    {
+        QueueCapability.BASIC,
+        QueueCapability.PRIORITY,
+        QueueCapability.DELAYED,
+        QueueCapability.RETRY,
+        QueueCapability.DEAD_LETTER,
+        QueueCapability.BATCH,
+        QueueCapability.METRICS,
+        QueueCapability.HEALTH,
+        QueueCapability.TRACKING,
+        QueueCapability.WORKER_POOLS,
+    }
+)
+"""What the actors and any store of ours can do; an adapter adds its own."""
 
 
 class StoreQueue(QueueBase):
