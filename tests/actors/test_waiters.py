@@ -71,13 +71,20 @@ async def test_a_wait_for_a_task_that_is_purged_fails(clock: VirtualClock) -> No
 async def test_a_wait_outlives_the_waiters_actor(clock: VirtualClock) -> None:
     """Killed with the asks in hand: they are repeated."""
     queue = make_queue(clock)
+    ended: list[TaskStatus] = []
     async with hung(queue, clock) as system, anyio.create_task_group() as group:
         task_id = await queue.enqueue(task())
-        group.start_soon(queue.wait, task_id, 60.0)
+
+        async def wait() -> None:
+            ended.append((await queue.wait(task_id, 60)).status)
+
+        group.start_soon(wait)
         await clock.wait_all_tasks_blocked()
         kill(system, "memory/waiters")
         await clock.wait_all_tasks_blocked()
+        assert ended == []
         queue.register_handler("ok", ok)
+    assert ended == [TaskStatus.COMPLETED]
 
 
 async def test_a_wait_outlives_a_pool_killed_before_it_could_hint(clock: VirtualClock) -> None:

@@ -52,6 +52,7 @@ async def test_what_has_ended_makes_room(clock: VirtualClock) -> None:
         queue.register_handler("ok", ok)
         for _ in range(10):
             await queue.wait(await queue.enqueue(task()))
+        assert (await queue.health_check())["metrics"]["completed_tasks"] == 10
 
 
 async def test_memory_counts_encoded_payloads_over_all_queues(clock: VirtualClock) -> None:
