@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,22 @@ def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
     return APSchedulerQueue(settings)
 
 
+async def strike_each(
+    at: At, make: Callable[[int], APSchedulerQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run for the first, the second, ... place, until a whole run meets no fault."""
+    for number in count(1):
+        faults = Faults(at, number)
+        try:
+            await Run(make(number)).through(faults, monkeypatch)
+        except BaseException as error:
+            error.add_note(f"{at.value}: number {number}")
+            raise
+        if not faults.struck:
+            assert number > 8, "it was planted where nothing happens"
+            return
+
+
 @pytest.mark.parametrize("at", list(At), ids=lambda at: at.name.lower())
 @pytest.mark.slow
 @pytest.mark.watchdog(120)
@@ -167,24 +184,16 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
     clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     """D1.1, D1.7."""
-    number = 0
-    while True:
-        number += 1
-        faults = Faults(at, number)
+
+    def make(number: int) -> APSchedulerQueue:
         settings = APSchedulerSettings(
             job_store_type="sqlalchemy",
             job_store_url=f"sqlite:///{tmp_path}/{number}.db",
             sqlite_synchronous="NORMAL",
         )
-        queue = APSchedulerQueue(settings, clock=clock)
-        try:
-            await Run(queue).through(faults, monkeypatch)
-        except BaseException as error:
-            error.add_note(f"{at.value}: number {number}")
-            raise
-        if not faults.struck:
-            break
-    assert number > 8  # or it was planted where nothing happens
+        return APSchedulerQueue(settings, clock=clock)
+
+    await strike_each(at, make, monkeypatch)
 
 
 @pytest.mark.parametrize("at", [At.COMMIT, At.ANSWER], ids=lambda at: at.name.lower())
@@ -195,19 +204,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
-    number = 0
-    while True:
-        number += 1
-        faults = Faults(at, number)
-        queue = durable(shared_store)
-        try:
-            await Run(queue).through(faults, monkeypatch)
-        except BaseException as error:
-            error.add_note(f"{at.value}: number {number}")
-            raise
-        if not faults.struck:
-            break
-    assert number > 8
+    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
 
 
 @pytest.mark.slow
