@@ -40,7 +40,8 @@ from oncue.stores import DuplicateTask, StoreUnavailable, TaskData, TaskResult, 
 
 FILES = "files"
 """The queue."""
-LOOK_S = 0.05
+LOOK_S = 0.25
+"""How often to look whether all have ended: a database reads the rows to count them."""
 BATCH = 200
 RETRIES = 2
 RETRIES_DURABLE = 10
