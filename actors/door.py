@@ -31,6 +31,7 @@ from .messages import (
     PoolMessage,
     Publish,
     QueueMessage,
+    SchedulerMessage,
     StoreMessage,
     WaiterMessage,
     hint,
@@ -53,6 +54,7 @@ class Inside:
     events: Ref[EventMessage]
     pool: Ref[PoolMessage]
     puller: Ref[PullerMessage]
+    scheduler: Ref[SchedulerMessage] | None
     context: Context
     queue_factory: Callable[[str], Actor[QueueMessage]]
     _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
@@ -156,12 +158,19 @@ class Door(Actor[Any]):
             events=lookup("./events"),
             pool=lookup("./work/pool"),
             puller=lookup("./puller"),
+            scheduler=self._scheduler(),
             context=self.context,
             queue_factory=self._queue_factory,
         )
         await self._inside.pool.tell(Opened())  # a door that was killed has drained it
         self._entrance.open(self._inside)
         self._publish(EVENT_SCHEDULER_STARTED)
+
+    def _scheduler(self) -> Ref[SchedulerMessage] | None:
+        try:
+            return self.context.lookup("./scheduler")
+        except NoSuchActor:
+            return None
 
     async def on_stop(self, reason: Exception | None) -> None:
         try:

@@ -38,6 +38,32 @@ class UnknownTask(LookupError):
         self.task_id = task_id
 
 
+class DuplicateJob(ValueError):
+    """There is a schedule of this id already; nothing was changed: the caller's fault."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(
+            f"there is a job {job_id} already; give replace_existing=True to change it to this, or "
+            "another task_id"
+        )
+        self.job_id = job_id
+
+
+class JobContested(RuntimeError):
+    """Others changed this job each time it was about to be changed: try again.
+
+    Nothing was changed. `job_id` is the job, `tries` how often it was tried.
+    """
+
+    def __init__(self, job_id: UUID, tries: int) -> None:
+        super().__init__(
+            f"job {job_id} was changed by others each of {tries} times that it was about to be "
+            "changed here; nothing was changed, try again"
+        )
+        self.job_id = job_id
+        self.tries = tries
+
+
 class QueueFull(RuntimeError):
     """The queue holds as many tasks as it may; nothing was stored.
 

@@ -6,6 +6,7 @@ oncue                    one_for_one
 ├── events               fans out to them, and to iterators
 ├── waiters              whoever waits for a task to end
 ├── dead-letters         new lives, and expiry
+├── scheduler            durable: fires due schedules
 ├── work                 rest_for_one
 │   ├── membership       durable: heartbeats; losing it stops the work
 │   ├── queues           dynamic: one per queue that is written to
@@ -35,6 +36,7 @@ from .pool import Pool
 from .puller import BY_HAND, Puller
 from .queue import QueueActor
 from .roster import Roster
+from .scheduler import Scheduler
 from .store import StoreActor
 from .tally import Tally
 from .waiters import LOOK_S, Waiters
@@ -95,6 +97,7 @@ def durable_graph(name: str, parts: Parts, *, beat_every_s: float) -> Supervisor
         work=work,
         look_s=parts.poll_interval_s,
         stock_s=STOCK_POLLS * parts.poll_interval_s,
+        scheduler=_scheduler(parts),
         ears=_ears(parts),
     )
 
@@ -106,6 +109,7 @@ def _graph(
     work: list[AnyChild],
     look_s: float = LOOK_S,
     stock_s: float = STOCK_S,
+    scheduler: list[AnyChild] | None = None,
     ears: list[AnyChild] | None = None,
 ) -> SupervisorSpec:
     return SupervisorSpec(
@@ -116,6 +120,7 @@ def _graph(
             _events(parts),
             ChildSpec("waiters", lambda: Waiters(store="./store", look_s=look_s)),
             _dead_letters(parts, stock_s),
+            *(scheduler or ()),
             SupervisorSpec("work", strategy=Strategy.REST_FOR_ONE, children=work),
             _puller(parts),
             *(ears or ()),
@@ -156,6 +161,24 @@ def _dead_letters(parts: Parts, stock_s: float) -> AnyChild:
             stock_s=stock_s,
         ),
     )
+
+
+def _scheduler(parts: Parts) -> list[AnyChild]:
+    if parts.queues == frozenset():
+        return []  # it comes and goes as it likes: others fire
+
+    def make() -> Scheduler:
+        return Scheduler(
+            store="./store",
+            pool="./work/pool",
+            events="./events",
+            listeners=parts.listeners,
+            tally=parts.tally,
+            entropy=parts.entropy,
+            poll_interval_s=parts.poll_interval_s,
+        )
+
+    return [ChildSpec("scheduler", make)]
 
 
 def _membership(parts: Parts, beat_every_s: float) -> AnyChild:

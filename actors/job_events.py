@@ -1,6 +1,7 @@
 """APScheduler's event classes and masks, typed, and made from what happens to a task.
 
-`job_id` is the task's id as a string, `jobstore` its queue; times are aware UTC.
+`job_id` is as a string the id of the schedule whose run it is, or else the task's; `jobstore` is the
+queue; times are aware UTC.
 """
 
 from collections.abc import Sequence
@@ -85,18 +86,33 @@ def task_event(code: int, task_id: UUID, queue_name: str) -> JobEvent:
     return JobEvent(code, str(task_id), queue_name)
 
 
+def missed(job_id: UUID, queue_name: str, moment: datetime) -> JobExecutionEvent:
+    """The schedule's run at `moment` was found too late for its grace."""
+    return JobExecutionEvent(EVENT_JOB_MISSED, str(job_id), queue_name, moment)
+
+
+def skipped(job_id: UUID, queue_name: str, moments: Sequence[datetime]) -> JobSubmissionEvent:
+    """As many of the schedule's tasks are live as may be, so these runs were not enqueued."""
+    return JobSubmissionEvent(EVENT_JOB_MAX_INSTANCES, str(job_id), queue_name, moments)
+
+
 def submitted(attempt: Attempt) -> JobSubmissionEvent:
     """A worker is handed the task."""
-    task = attempt.claimed
-    return JobSubmissionEvent(
-        EVENT_JOB_SUBMITTED, str(task.row.task_id), task.row.queue_name, [task.run_at]
-    )
+    job_id, queue_name, moment = _head(attempt)
+    return JobSubmissionEvent(EVENT_JOB_SUBMITTED, job_id, queue_name, [moment])
 
 
 def executed(attempt: Attempt) -> JobExecutionEvent:
     """For an attempt that was recorded: executed, or error."""
-    task, settlement = attempt.claimed, attempt.settlement
-    head = str(task.row.task_id), task.row.queue_name, task.run_at
+    settlement, head = attempt.settlement, _head(attempt)
     if isinstance(settlement, Done):
         return JobExecutionEvent(EVENT_JOB_EXECUTED, *head, retval=from_json(settlement.result))
     return JobExecutionEvent(EVENT_JOB_ERROR, *head, exception=attempt.error)
+
+
+def _head(attempt: Attempt) -> tuple[str, str, datetime]:
+    """Whose run it is, where, and when it was to be."""
+    row, run_at = attempt.claimed.row, attempt.claimed.run_at
+    if row.job_id is None:
+        return str(row.task_id), row.queue_name, run_at
+    return str(row.job_id), row.queue_name, row.scheduled_at or run_at

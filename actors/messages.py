@@ -5,6 +5,7 @@ Asks point one way (door to queue to store; pool to store); whatever goes back u
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,13 +17,18 @@ from ..stores import (
     ClaimedTask,
     Claims,
     Counts,
+    Due,
     Edited,
     Exchanged,
+    Fire,
+    FireOutcome,
     NodeView,
     Pulse,
     Purge,
     Query,
     Reconciled,
+    ScheduleChange,
+    ScheduleView,
     Settlement,
     StoreUnavailable,
     TaskRow,
@@ -138,6 +144,37 @@ class ListNodes(Request[Sequence[NodeView]]):
     """The nodes of the store."""
 
 
+@record
+class ChangeSchedules(Request[Sequence[bool]]):
+    """Add, replace or remove schedules, in order; whether each applied."""
+
+    changes: Sequence[ScheduleChange]
+
+
+@record
+class FindSchedules(Request[Sequence[ScheduleView]]):
+    """These schedules, or the first `limit` after one of them."""
+
+    job_ids: Sequence[UUID] | None
+    limit: int
+    after: UUID | None = None
+
+
+@record
+class DueSchedules(Request[Due]):
+    """What is due, and what the store's time is."""
+
+    limit: int
+    after: tuple[datetime, UUID] | None = None
+
+
+@record
+class FireSchedules(Request[Sequence[FireOutcome]]):
+    """Move schedules on and enqueue their runs, in one transaction; one outcome each."""
+
+    fires: Sequence[Fire]
+
+
 StoreMessage = (
     Add
     | Exchange
@@ -152,6 +189,10 @@ StoreMessage = (
     | Reconcile
     | Rescue
     | ListNodes
+    | ChangeSchedules
+    | FindSchedules
+    | DueSchedules
+    | FireSchedules
 )
 
 # -- to a queue -----------------------------------------------------------------------------
@@ -275,6 +316,16 @@ PoolMessage = (
 class SendBeats:
     """Time for a heartbeat."""
 
+
+# -- to the scheduler -----------------------------------------------------------------------
+
+
+@record
+class LookAtSchedules:
+    """Something is due, or was changed; or it is time to look whether."""
+
+
+SchedulerMessage = LookAtSchedules
 
 # -- to the ears ----------------------------------------------------------------------------
 

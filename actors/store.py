@@ -12,10 +12,14 @@ from ..stores import Store, StoreBusy, StoreUnavailable
 from .log import emit, traceback_of
 from .messages import (
     Add,
+    ChangeSchedules,
     Count,
+    DueSchedules,
     Edit,
     Exchange,
     Find,
+    FindSchedules,
+    FireSchedules,
     Heartbeat,
     Join,
     Leave,
@@ -29,7 +33,7 @@ from .messages import (
 
 T = TypeVar("T")
 
-LOOKS = (Find, Count, ListQueues, ListNodes)
+LOOKS = (Find, Count, ListQueues, ListNodes, DueSchedules, FindSchedules)
 """What changes nothing, so that no crash is needed to be sure of what it has done."""
 _BUSY_MAX: Final = 2
 """How many of a batch wait for a lock in vain before the others are not tried."""
@@ -129,6 +133,14 @@ class StoreActor(Actor[StoreMessage]):
                 return await store.leave(node, incarnation)
             case ListNodes():
                 return await store.nodes()
+            case DueSchedules(limit=limit, after=after):
+                return await store.due(limit, after)
+            case FireSchedules(fires=fires):
+                return await store.fire(fires)
+            case ChangeSchedules(changes=changes):
+                return await store.plan(changes)
+            case FindSchedules(job_ids=ids, limit=limit, after=behind):
+                return await store.schedules(ids, limit, behind)
             case _:
                 raise TypeError(f"the store's actor takes no {type(message).__name__}")
 

@@ -7,6 +7,7 @@ a restart of the pool loses no count.
 from collections import deque
 from dataclasses import dataclass, field
 from typing import assert_never
+from uuid import UUID
 
 from ..stores import Back, Cancelled, Counts, Dead, Done, RetryAt, Settlement
 
@@ -26,7 +27,9 @@ class Tally:
 
     `failed` counts attempts, `retried` those of them that are tried again. `refused` settled
     too late: the task had another owner by then, or was cancelled. `counts` is what the
-    store held when the pool last asked.
+    store held when the pool last asked. Of schedules, runs that were enqueued from here, that were
+    found too late, and that were not enqueued because too many were live; and those that are due
+    and not understood here, with the reason.
     """
 
     completed: int = 0
@@ -38,6 +41,10 @@ class Tally:
     busy: int = 0
     idle: int = 0
     counts: Counts | None = None
+    fired_runs: int = 0
+    missed_runs: int = 0
+    skipped_runs: int = 0
+    unread_schedules: dict[UUID, str] = field(default_factory=dict[UUID, str])
     _seconds: deque[_Second] = field(default_factory=deque[_Second])
 
     def count(self, settlement: Settlement, now: float) -> None:

@@ -16,13 +16,8 @@ from oncue.actors.messages import ListNodes
 from oncue.actors.puller import BY_HAND
 from oncue.adapters.base import HEALTH_S
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
-from oncue.adapters.store_queue import (
-    CAPABILITIES,
-    Interval,
-    StoreQueue,
-    StoreQueueSettings,
-    figures,
-)
+from oncue.adapters.scheduled import ScheduledQueue, ScheduledQueueSettings
+from oncue.adapters.store_queue import CAPABILITIES, Interval, figures
 from oncue.runtime import Clock, Entropy, SupervisorSpec
 from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
 from oncue.stores.task import NAME_PATTERN
@@ -38,7 +33,7 @@ ALONE = "single"
 """The name of such a node: whoever starts under it takes the work over at once."""
 
 
-class APSchedulerSettings(StoreQueueSettings):
+class APSchedulerSettings(ScheduledQueueSettings):
     """What can be set on the apscheduler queue. Times are seconds."""
 
     job_store_type: JobStoreType = "memory"
@@ -138,7 +133,7 @@ class APSchedulerSettings(StoreQueueSettings):
         return "async" if self.executor_type == "asyncio" else self.executor_type
 
 
-class APSchedulerQueue(StoreQueue):
+class APSchedulerQueue(ScheduledQueue):
     """A queue whose tasks outlive its process, and that several processes may work on.
 
     Without clustering, one process works on the store at a time, as the node `single`: one that
@@ -154,7 +149,7 @@ class APSchedulerQueue(StoreQueue):
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
-        self.settings = settings = settings or APSchedulerSettings()
+        self.settings = self._jobs = settings = settings or APSchedulerSettings()
         super().__init__(
             "apscheduler",
             settings,
@@ -251,14 +246,19 @@ class APSchedulerQueue(StoreQueue):
             "store_reachable": True,
             "job_store_type": self.settings.job_store_type,
             "schema_version": self._schema_version,
-            "scheduler_running": False,
+            "scheduler_running": self.scheduler_running,
             "node": self.node,
             "heartbeat_age": own.silent_s if own else None,
             "nodes_alive": len(nodes) - len(silent),
             "nodes": [each.node for each in nodes if each.alive],
             **figures(counts),
         }
-        return section, [f"node {name!r} has been silent for too long" for name in silent]
+        warnings = [f"node {name!r} has been silent for too long" for name in silent]
+        warnings += [
+            f"job {job_id} is due and is not fired from here: {reason}"
+            for job_id, reason in self._tally.unread_schedules.items()
+        ]
+        return section, warnings
 
 
 Queue = APSchedulerQueue
@@ -269,7 +269,12 @@ MODULE_METADATA = QueueMetadata(
     provider="oncue",
     version="1",
     description="In a database, or in memory: survives the process, and works on many nodes.",
-    capabilities=CAPABILITIES | {QueueCapability.PERSISTENCE, QueueCapability.HORIZONTAL_SCALING},
+    capabilities=CAPABILITIES
+    | {
+        QueueCapability.PERSISTENCE,
+        QueueCapability.HORIZONTAL_SCALING,
+        QueueCapability.CRON,
+    },
     settings=APSchedulerSettings,
     url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
 )

@@ -1,0 +1,249 @@
+"""The scheduler: fires what is due. Any number of nodes may run one on the same store.
+
+It looks which schedules are due, decides for each (`misfire`), and hands all decisions to the store
+in one transaction, which takes each only if nobody has touched the schedule since it was looked at.
+So each occurrence is enqueued once, without a leader; who comes second has lost nothing but a look.
+What is due, the store's clock says: this machine's may lie.
+
+A schedule that is not understood here (a newer version's trigger) is passed over and told of once;
+it stays as it is, and others may fire it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from anyio.lowlevel import checkpoint
+
+from ..runtime import Actor, Entropy, Envelope, Ref
+from ..stores import (
+    Added,
+    AlreadyKnown,
+    Fire,
+    Fired,
+    FireOutcome,
+    InstancesFull,
+    Overtaken,
+    ScheduleView,
+    TaskRow,
+    record,
+)
+from .events import Listeners
+from .job_events import (
+    EVENT_JOB_REMOVED,
+    SchedulerEvent,
+    missed,
+    skipped,
+    task_event,
+)
+from .log import emit
+from .messages import (
+    STORE_TIMEOUT_S,
+    STORE_TROUBLE,
+    DueSchedules,
+    EventMessage,
+    FireSchedules,
+    LookAtSchedules,
+    PoolMessage,
+    Publish,
+    SchedulerMessage,
+    StoreMessage,
+    Wake,
+    hint,
+)
+from .misfire import Verdict, decide_fire
+from .schedules import occurrence_id, run_of, template_of
+from .tally import Tally
+from .triggers import Trigger, decode
+
+PAGE: Final = 1000
+"""How many schedules one transaction fires."""
+RUNS_MAX: Final = 100
+"""How many runs of one schedule it enqueues: a catch-up goes on in the next, after the others."""
+RECONNECT_S: Final = 0.5
+"""How long to wait before the store is asked again that could not answer."""
+KNOWN_MAX: Final = 10_000
+"""How many triggers are kept decoded."""
+DECISIONS_PER_YIELD: Final = 50
+
+
+@record
+class Decided:
+    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues."""
+
+    view: ScheduleView
+    verdict: Verdict
+    rows: Sequence[TaskRow]
+
+    @property
+    def fire(self) -> Fire:
+        """As the store takes it."""
+        return Fire(
+            job_id=self.view.row.job_id,
+            version=self.view.version,
+            next_run_at=self.verdict.next_run_at,
+            rows=self.rows,
+            instances_max=self.view.row.instances_max,
+        )
+
+
+class Scheduler(Actor[SchedulerMessage]):
+    """Fires at each next run time, and looks every `poll_interval_s` for what others have added."""
+
+    def __init__(
+        self,
+        *,
+        store: str,
+        pool: str,
+        events: str,
+        listeners: Listeners,
+        tally: Tally,
+        entropy: Entropy,
+        poll_interval_s: float,
+    ) -> None:
+        self._paths = store, pool, events
+        self._listeners = listeners
+        self._tally = tally
+        self._random = entropy.random
+        self._poll_interval_s = poll_interval_s
+        self._trigger_of = lru_cache(KNOWN_MAX)(decode)
+
+    async def on_start(self) -> None:
+        store, pool, events = self._paths
+        self._store: Ref[StoreMessage] = self.context.lookup(store)
+        self._pool: Ref[PoolMessage] = self.context.lookup(pool)
+        self._events: Ref[EventMessage] = self.context.lookup(events)
+        # Spread, so that many processes that started together do not look together.
+        poll_s = self._poll_interval_s * (0.8 + 0.2 * self._random())
+        self.context.timers.every("poll", poll_s, LookAtSchedules())
+        self.context.timers.after("due", 0, LookAtSchedules())
+
+    async def receive_batch(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            envelope.reply()
+        try:
+            wait_s = await self._fire_all()
+        except STORE_TROUBLE:
+            wait_s = RECONNECT_S
+        self.context.timers.after("due", max(0.0, wait_s), LookAtSchedules())
+
+    async def _fire_all(self) -> float:
+        """Fire what is due, page by page. How many seconds until there is more, a poll's at most."""
+        after: tuple[datetime, UUID] | None = None
+        unread: dict[UUID, str] = {}
+        waits = [self._poll_interval_s]
+        while True:
+            request = DueSchedules(limit=PAGE, after=after)
+            due = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+            looked_s = self.context.now()
+            decisions = await self._decide(due.schedules, due.now, unread)
+            if decisions:
+                await self._fire(decisions)
+            passed_s = self.context.now() - looked_s
+            nexts = [d.verdict.next_run_at for d in decisions]
+            waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
+            if due.next_due_s is not None:
+                waits.append(due.next_due_s - passed_s)
+            if len(due.schedules) < PAGE:
+                break
+            last = due.schedules[-1].row
+            assert last.next_run_at is not None
+            after = last.next_run_at, last.job_id
+        self._report_unread(unread)
+        return min(waits)
+
+    async def _decide(
+        self, views: Sequence[ScheduleView], now: datetime, unread: dict[UUID, str]
+    ) -> list[Decided]:
+        decisions: list[Decided] = []
+        for number, view in enumerate(views, 1):
+            try:
+                decisions.append(self._decide_one(view, now))
+            except ValueError as error:
+                unread[view.row.job_id] = str(error)
+            if number % DECISIONS_PER_YIELD == 0:
+                await checkpoint()
+        return decisions
+
+    def _decide_one(self, view: ScheduleView, now: datetime) -> Decided:
+        """Raises ValueError where the schedule is not understood here."""
+        row = view.row
+        assert row.next_run_at is not None
+        trigger: Trigger = self._trigger_of(row.trigger)
+        verdict = decide_fire(
+            trigger,
+            due=row.next_run_at,
+            now=now,
+            grace_s=row.misfire_grace_s,
+            coalesce=row.coalesce,
+            runs_max=RUNS_MAX,
+        )
+        task = template_of(row)
+        rows = [
+            run_of(
+                task,
+                job_id=row.job_id,
+                task_id=occurrence_id(row.job_id, moment),
+                moment=moment,
+                now=now,
+                delay_s=trigger.jitter_s * self._random() if trigger.jitter_s else 0.0,
+            )
+            for moment in verdict.runs
+        ]
+        return Decided(view=view, verdict=verdict, rows=rows)
+
+    async def _fire(self, decisions: Sequence[Decided]) -> None:
+        request = FireSchedules(fires=[each.fire for each in decisions])
+        outcomes = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+        events: list[SchedulerEvent] = []
+        queues: set[str] = set()
+        for decided, outcome in zip(decisions, outcomes, strict=True):
+            if isinstance(outcome, Overtaken):
+                continue  # another node fired it, or somebody changed it
+            events += self._account(decided, outcome)
+            if isinstance(outcome, Fired) and decided.rows:
+                queues.add(decided.view.row.queue_name)
+        for name in queues:
+            hint(self._pool, Wake(queue_name=name))
+        wanted = [event for event in events if self._listeners.wants(event.code)]
+        if wanted:
+            hint(self._events, Publish(events=wanted))
+
+    def _account(self, decided: Decided, outcome: FireOutcome) -> list[SchedulerEvent]:
+        """Count and log the runs that are not to be; the events of it all."""
+        row, verdict = decided.view.row, decided.verdict
+        who = {"job_id": str(row.job_id), "name": row.name, "queue": row.queue_name}
+        events: list[SchedulerEvent] = []
+        for moment in verdict.missed:
+            emit("warning", "run_missed", **who, scheduled_at=moment.isoformat())
+            events.append(missed(row.job_id, row.queue_name, moment))
+        if verdict.missed_more:
+            emit("warning", "runs_missed", **who, until=verdict.missed[0].isoformat())
+        self._tally.missed_runs += len(verdict.missed)
+        passed_over: Sequence[datetime] = ()
+        if isinstance(outcome, InstancesFull):
+            passed_over = verdict.runs
+            emit("warning", "run_skipped", **who, live=outcome.live, limit=row.instances_max)
+        elif isinstance(outcome, Fired):
+            passed_over = [
+                moment
+                for moment, added in zip(verdict.runs, outcome.outcomes, strict=True)
+                if not isinstance(added, (Added, AlreadyKnown))
+            ]
+            for moment in passed_over:  # a live task has its unique_key
+                emit("warning", "run_skipped", **who, scheduled_at=moment.isoformat())
+        if passed_over:
+            events.append(skipped(row.job_id, row.queue_name, passed_over))
+        self._tally.skipped_runs += len(passed_over)
+        self._tally.fired_runs += len(verdict.runs) - len(passed_over)
+        if verdict.next_run_at is None:
+            events.append(task_event(EVENT_JOB_REMOVED, row.job_id, row.queue_name))
+        return events
+
+    def _report_unread(self, unread: dict[UUID, str]) -> None:
+        for job_id, reason in unread.items():
+            if job_id not in self._tally.unread_schedules:
+                emit("error", "schedule_not_understood", job_id=str(job_id), reason=reason)
+        self._tally.unread_schedules = unread
