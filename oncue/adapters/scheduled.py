@@ -1,91 +1,28 @@
-"""Schedules on a queue: adding, changing and looking at jobs.
+"""A queue with schedules: how jobs are added."""
 
-Rules:
-- A job is a schedule, or a task that is not over; whoever has an id need not know which.
-- A schedule is changed by compare-and-set: read, changed, and written only if nobody else has
-  changed it since; otherwise read again. So no change is lost, whoever else makes one.
-- First runs are reckoned from the store's time, as all are.
-"""
-
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
-
-from oncue.actors import Job
 from oncue.actors.errors import DuplicateJob, JobContested
-from oncue.actors.job_events import (
-    EVENT_JOB_ADDED,
-    EVENT_JOB_MODIFIED,
-    EVENT_JOB_REMOVED,
-    task_event,
-)
-from oncue.actors.jobs import job_of_schedule
-from oncue.actors.messages import (
-    Add,
-    ChangeSchedules,
-    DueSchedules,
-    Edit,
-    FindSchedules,
-    LookAtSchedules,
-    hint,
-)
-from oncue.actors.schedules import encode_template, first_run, run_of, template_of
-from oncue.actors.tracing import trace_for_new_task
-from oncue.actors.triggers import (
-    DateTrigger,
-    IntervalTrigger,
-    Trigger,
-    crontab,
-    decode,
-    encode,
-    from_apscheduler,
-    interval,
-)
+from oncue.actors.job_events import EVENT_JOB_ADDED
+from oncue.actors.schedules import encode_template, first_run
+from oncue.actors.triggers import IntervalTrigger, Trigger, crontab, decode, encode, interval
 from oncue.actors.triggers.zones import Fold, Gap
 from oncue.adapters.arguments import (
-    LIMIT_MAX,
     UNSET,
     Unset,
     as_coalesce,
     as_grace_s,
     as_instances,
     as_job_name,
-    as_limit,
-    as_moment,
-    as_queue_name_or_all,
     as_uuid,
-    check_known,
 )
-from oncue.adapters.store_queue import Count, Interval, StoreQueue, StoreQueueSettings
-from oncue.stores import (
-    AddSchedule,
-    PauseTask,
-    RemoveSchedule,
-    ReplaceSchedule,
-    ReviseTask,
-    ScheduleChange,
-    ScheduleRow,
-    ScheduleView,
-    TaskData,
-    TaskPriority,
-    UniqueTaken,
-    encode_task,
-)
-
-TRIES_MAX: Final = 20
-"""How often a change is tried whose job others keep changing."""
-PAGE: Final = 1000
-_PAST: Final = datetime(1971, 1, 1, tzinfo=UTC)
-_OF_TASKS: Final = frozenset({"trigger", "payload", "queue_name", "priority", "next_run_time"})
-_OF_SCHEDULES: Final = frozenset(
-    {*_OF_TASKS, "name", "max_instances", "coalesce", "misfire_grace_time"}
-)
-
-AnyTrigger = Trigger | BaseTrigger
+from oncue.adapters.jobs import TRIES_MAX, JobsQueue
+from oncue.adapters.revision import AnyTrigger, understood
+from oncue.adapters.store_queue import Count, Interval, StoreQueueSettings
+from oncue.stores import AddSchedule, ScheduleRow, TaskData, TaskPriority
 
 
 class ScheduledQueueSettings(StoreQueueSettings):
@@ -99,20 +36,10 @@ class ScheduledQueueSettings(StoreQueueSettings):
     """Live tasks of one job: with so many, its next run is skipped."""
 
 
-class ScheduledQueue(StoreQueue):
+class ScheduledQueue(JobsQueue):
     """A queue with schedules."""
 
     _jobs: ScheduledQueueSettings
-
-    @property
-    def scheduler_running(self) -> bool:
-        """Whether schedules are fired here. A queue with `queues=[]` fires none."""
-        if not self._entrance.is_open:
-            return False
-        scheduler = self._inside.scheduler
-        return scheduler is not None and scheduler.is_up
-
-    # -- adding -------------------------------------------------------------------------
 
     async def add_job(
         self,
@@ -139,10 +66,10 @@ class ScheduledQueue(StoreQueue):
         where the trigger never fires, `task` has a time of its own, or an argument is out of
         range, and TypeError for a trigger that cannot be kept.
         """
-        understood = _understood(trigger, dst_gap, dst_fold)
+        ours = understood(trigger, dst_gap, dst_fold)
         now = await self._store_now()
-        row = self._row(task, understood, name, misfire_grace_time, coalesce, max_instances, now)
-        return await self._add_schedule(row, understood, now, replace_existing)
+        row = self._row(task, ours, name, misfire_grace_time, coalesce, max_instances, now)
+        return await self._add_schedule(row, replace_existing)
 
     async def add_cron_job(
         self,
@@ -237,7 +164,7 @@ class ScheduledQueue(StoreQueue):
         if replace_existing and start_date is None:
             trigger = await self._in_rhythm(template.task_id, trigger)
         row = self._row(template, trigger, name, misfire_grace_time, coalesce, max_instances, now)
-        return await self._add_schedule(row, trigger, now, replace_existing)
+        return await self._add_schedule(row, replace_existing)
 
     def _template(
         self,
@@ -304,7 +231,7 @@ class ScheduledQueue(StoreQueue):
         return kept if kept == present else trigger
 
     async def _add_schedule(
-        self, row: ScheduleRow, trigger: Trigger, now: datetime, replace_existing: bool
+        self, row: ScheduleRow, replace_existing: bool
     ) -> UUID:
         for _ in range(TRIES_MAX):
             if await self._change(AddSchedule(row=row)):
@@ -321,259 +248,3 @@ class ScheduledQueue(StoreQueue):
             if await self._rework(row.job_id, become):
                 return row.job_id
         raise JobContested(row.job_id, TRIES_MAX)
-
-    # -- changing -----------------------------------------------------------------------
-
-    async def modify_job(self, task_id: UUID | str, **changes: Any) -> bool:
-        """Change a schedule, or a task that waits; False when there is none.
-
-        `changes`: `trigger` (the next run time follows from it), `payload`, `queue_name`,
-        `priority`, `next_run_time` (None pauses it) and, of a schedule only, `name`,
-        `max_instances`, `coalesce`, `misfire_grace_time`. Runs that are enqueued already are
-        tasks of their own and stay what they are. Raises TypeError and ValueError that name what
-        is wrong with a change, and `JobContested`.
-        """
-        job_id = as_uuid(task_id)
-        check_known(changes, _OF_SCHEDULES, "change of a job")
-        if not changes:
-            raise TypeError("no change of the job is given")
-        revision = _Revision(changes, await self._store_now())
-        return await self._rework(job_id, revision.of_schedule) or await self._revise(
-            job_id, revision
-        )
-
-    async def reschedule_job(self, task_id: UUID | str, trigger: AnyTrigger) -> bool:
-        """Give a job another trigger, a task that waits another date; False when there is none.
-
-        The next run time follows from it; a paused job stays paused.
-        """
-        return await self.modify_job(task_id, trigger=trigger)
-
-    async def pause_job(self, task_id: UUID | str) -> bool:
-        """Plan no more runs of a schedule, or hold a waiting task back; False when there is none.
-
-        False as well where it is paused already. What was enqueued runs.
-        """
-        job_id = as_uuid(task_id)
-        paused = await self._rework(
-            job_id, lambda row: replace(row, next_run_at=None) if row.next_run_at else None
-        )
-        return paused or await super().pause_job(job_id)
-
-    async def resume_job(self, task_id: UUID | str) -> bool:
-        """Go on with a paused job, from the store's present; False when there is none paused.
-
-        Times that passed meanwhile are not made up for. A schedule whose trigger has come to its
-        end is removed.
-        """
-        job_id = as_uuid(task_id)
-        now = await self._store_now()
-
-        def resumed(row: ScheduleRow) -> ScheduleRow | None:
-            if row.next_run_at is not None:
-                return None
-            return replace(row, next_run_at=first_run(decode(row.trigger), now))
-
-        if not await self._rework(job_id, resumed):
-            return await super().resume_job(job_id)
-        view = await self._schedule(job_id)
-        if view is not None and view.row.next_run_at is None:
-            await self._remove(job_id)
-        return True
-
-    async def run_job_now(self, task_id: UUID | str) -> bool:
-        """Enqueue a run of a schedule, or let a waiting task be due; False when there is none.
-
-        It is beside the schedule: the next run time stays, `max_instances` is not asked, and a
-        paused one stays paused. A run that its `unique_key` forbids is False.
-        """
-        job_id = as_uuid(task_id)
-        view = await self._schedule(job_id)
-        if view is None:
-            edited = await self._edit(ReviseTask(task_id=job_id, run_at=_PAST))
-            self._wake(edited.queue_name)
-            self._publish_change(EVENT_JOB_MODIFIED, job_id, edited)
-            return edited.count > 0
-        now = await self._store_now()
-        row = run_of(
-            template_of(view.row),
-            job_id=job_id,
-            task_id=self._entropy.uuid(),
-            moment=now,
-            now=now,
-            trace=trace_for_new_task(),
-        )
-        (outcome,) = await self._ask(Add(rows=[row]))
-        self._wake(row.queue_name)
-        return not isinstance(outcome, UniqueTaken)
-
-    async def cancel_task(self, task_id: UUID | str) -> bool:
-        """Remove a schedule, or end a live task; False when there is neither.
-
-        Runs of the schedule that are enqueued already stay. A waiting task never runs, a running
-        one is cancelled; what a cancelled handler still does is not recorded.
-        """
-        job_id = as_uuid(task_id)
-        return await self._remove(job_id) or await super().cancel_task(job_id)
-
-    # -- looking ------------------------------------------------------------------------
-
-    async def get_job(self, task_id: UUID | str) -> Job | None:
-        """A schedule, or a task that is not over; None once it is cancelled or has ended."""
-        job_id = as_uuid(task_id)
-        view = await self._schedule(job_id)
-        return await super().get_job(job_id) if view is None else job_of_schedule(view)
-
-    async def get_jobs(self, queue_name: str | None = None, limit: int | None = None) -> list[Job]:
-        """Schedules, then the tasks that are not over, of one queue or of all, as added.
-
-        All of them, or the first `limit`. A schedule of which nothing is understood here is left
-        out; the health check tells of it.
-        """
-        wanted = as_queue_name_or_all(queue_name)
-        count = LIMIT_MAX if limit is None else as_limit(limit)
-        jobs = await self.get_schedules(wanted, count)
-        return jobs + await super().get_jobs(wanted, count - len(jobs))
-
-    async def get_schedules(
-        self, queue_name: str | None = None, limit: int | None = None
-    ) -> list[Job]:
-        """The schedules alone, of one queue or of all, as added."""
-        wanted = as_queue_name_or_all(queue_name)
-        count = LIMIT_MAX if limit is None else as_limit(limit)
-        jobs: list[Job] = []
-        after: UUID | None = None
-        while len(jobs) < count:
-            request = FindSchedules(job_ids=None, limit=PAGE, after=after)
-            views = await self._ask(request)
-            for view in views:
-                job = job_of_schedule(view) if wanted in (None, view.row.queue_name) else None
-                if job is not None:
-                    jobs.append(job)
-            if len(views) < PAGE:
-                break
-            after = views[-1].row.job_id
-        return jobs[:count]
-
-    # -- the store ----------------------------------------------------------------------
-
-    async def _store_now(self) -> datetime:
-        return (await self._ask(DueSchedules(limit=0))).now
-
-    async def _schedule(self, job_id: UUID) -> ScheduleView | None:
-        views = await self._ask(FindSchedules(job_ids=[job_id], limit=1))
-        return views[0] if views else None
-
-    async def _change(self, change: ScheduleChange) -> bool:
-        (applied,) = await self._ask(ChangeSchedules(changes=[change]))
-        return applied
-
-    async def _rework(
-        self, job_id: UUID, rework: Callable[[ScheduleRow], ScheduleRow | None]
-    ) -> bool:
-        """Change a schedule to what `rework` makes of it; False without one, or when it is None.
-
-        Raises what `rework` raises, and `JobContested`.
-        """
-        for _ in range(TRIES_MAX):
-            view = await self._schedule(job_id)
-            row = None if view is None else rework(view.row)
-            if view is None or row is None:
-                return False
-            if await self._change(ReplaceSchedule(row=row, version=view.version)):
-                self._publish_schedule(EVENT_JOB_MODIFIED, row)
-                return True
-        raise JobContested(job_id, TRIES_MAX)
-
-    async def _revise(self, job_id: UUID, revision: "_Revision") -> bool:
-        """The same of a task that waits."""
-        changes = revision.of_task(job_id)
-        edited = await self._ask(Edit(changes=changes))
-        if edited[0].count:
-            self._wake(edited[0].queue_name)
-            self._publish_change(EVENT_JOB_MODIFIED, job_id, edited[0])
-        return edited[0].count > 0
-
-    async def _remove(self, job_id: UUID) -> bool:
-        view = await self._schedule(job_id)
-        if view is None or not await self._change(RemoveSchedule(job_id=job_id)):
-            return False
-        self._publish_schedule(EVENT_JOB_REMOVED, view.row)
-        return True
-
-    def _publish_schedule(self, code: int, row: ScheduleRow) -> None:
-        """Tell those who listen, and the scheduler: it may be due sooner than that knows."""
-        self._publish(code, lambda: task_event(code, row.job_id, row.queue_name))
-        if self._inside.scheduler is not None:
-            hint(self._inside.scheduler, LookAtSchedules())
-
-
-class _Revision:
-    """The changes of `modify_job`, checked, as they apply to a schedule and to a task."""
-
-    def __init__(self, changes: dict[str, Any], now: datetime) -> None:
-        self._given = frozenset(changes)
-        self._now = now
-        self._trigger = _understood(changes["trigger"]) if "trigger" in changes else None
-        self._task = {k: changes[k] for k in ("payload", "queue_name", "priority") if k in changes}
-        TaskData(task_type="checked", **self._task)
-        moment = changes.get("next_run_time")
-        self._next_run_at = None if moment is None else as_moment("next_run_time", moment)
-        self._limits: dict[str, Any] = {}
-        if "name" in changes:
-            self._limits["name"] = as_job_name(changes["name"])
-        if "max_instances" in changes:
-            self._limits["instances_max"] = as_instances(changes["max_instances"])
-        if "coalesce" in changes:
-            self._limits["coalesce"] = as_coalesce(changes["coalesce"])
-        if "misfire_grace_time" in changes:
-            self._limits["misfire_grace_s"] = as_grace_s(changes["misfire_grace_time"])
-
-    def of_schedule(self, row: ScheduleRow) -> ScheduleRow:
-        """Raises ValueError where the row's template is to be changed and not understood."""
-        changed: dict[str, Any] = dict(self._limits)
-        if self._task:
-            task = TaskData.model_validate({**template_of(row).model_dump(), **self._task})
-            changed["task"] = encode_template(task)
-            changed["queue_name"] = task.queue_name
-        if self._trigger is not None:
-            changed["trigger"] = encode(self._trigger)
-            if row.next_run_at is not None:
-                changed["next_run_at"] = first_run(self._trigger, self._now)
-                if changed["next_run_at"] is None:
-                    raise ValueError(f"the trigger never fires: {self._trigger}")
-        if "next_run_time" in self._given:
-            changed["next_run_at"] = self._next_run_at
-        return replace(row, **changed)
-
-    def of_task(self, task_id: UUID) -> list[ReviseTask | PauseTask]:
-        """Raises ValueError for what only a schedule has."""
-        for name in sorted(self._given - _OF_TASKS):
-            raise ValueError(f"{name}: job {task_id} is no schedule, and has none")
-        run_at = self._next_run_at
-        if self._trigger is not None:
-            if not isinstance(self._trigger, DateTrigger):
-                raise ValueError(
-                    f"trigger: job {task_id} is a task that runs once, so it takes a date only; "
-                    "add_job makes a schedule"
-                )
-            run_at = run_at or self._trigger.moment
-        row = encode_task(TaskData(task_type="checked", **self._task))
-        revise = ReviseTask(
-            task_id=task_id,
-            queue_name=row.queue_name if "queue_name" in self._task else None,
-            payload=row.payload if "payload" in self._task else None,
-            priority=row.priority if "priority" in self._task else None,
-            run_at=run_at,
-        )
-        if "next_run_time" in self._given and self._next_run_at is None:
-            return [revise, PauseTask(task_id=task_id)]
-        return [revise]
-
-
-def _understood(trigger: AnyTrigger, gap: Gap | None = None, fold: Fold | None = None) -> Trigger:
-    if isinstance(trigger, Trigger):
-        if gap is not None or fold is not None:
-            raise ValueError("dst_gap and dst_fold are the trigger's own; give them when making it")
-        return trigger
-    return from_apscheduler(trigger, dst_gap=gap, dst_fold=fold)
