@@ -13,9 +13,7 @@ from ..stores import ScheduleRow, TaskData, TaskRow, encode_task
 from .triggers import DateTrigger, Trigger
 
 # What a template says nothing of: each run has its own.
-_OF_A_RUN: Final = {
-    "task_id", "created_at", "scheduled_at", "delay", "retry_count", "job_id"
-}
+_OF_A_RUN: Final = {"task_id", "created_at", "scheduled_at", "delay", "retry_count", "job_id"}
 
 
 def check_template(task: TaskData) -> None:

@@ -247,6 +247,10 @@ class QueueClient(QueueAsks):
         return job_of(views[0]) if views else None
 
     async def get_jobs(self, queue_name: str | None = None, limit: int | None = None) -> list[Job]:
+        """The tasks that are not over, and schedules where the adapter has any."""
+        return await self.get_tasks(queue_name, limit)
+
+    async def get_tasks(self, queue_name: str | None = None, limit: int | None = None) -> list[Job]:
         """The tasks that are not over, of one queue or of all, in the order added.
 
         All of them, or the first `limit`.

@@ -174,7 +174,7 @@ class JobsQueue(StoreQueue):
         wanted = as_queue_name_or_all(queue_name)
         count = LIMIT_MAX if limit is None else as_limit(limit)
         jobs = await self.get_schedules(wanted, count)
-        return jobs + await super().get_jobs(wanted, count - len(jobs))
+        return jobs + await self.get_tasks(wanted, count - len(jobs))
 
     async def get_schedules(
         self, queue_name: str | None = None, limit: int | None = None

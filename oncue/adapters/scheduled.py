@@ -230,9 +230,7 @@ class ScheduledQueue(JobsQueue):
         kept = replace(trigger, start=present.start)
         return kept if kept == present else trigger
 
-    async def _add_schedule(
-        self, row: ScheduleRow, replace_existing: bool
-    ) -> UUID:
+    async def _add_schedule(self, row: ScheduleRow, replace_existing: bool) -> UUID:
         for _ in range(TRIES_MAX):
             if await self._change(AddSchedule(row=row)):
                 self._publish_schedule(EVENT_JOB_ADDED, row)

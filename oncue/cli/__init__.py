@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oncue.cli import store_commands
+from oncue.cli import schedule_commands, store_commands
 
 app = typer.Typer(
     name="oncue",
@@ -110,6 +110,7 @@ def trace(
 
 
 store_commands.add_to(app)
+app.add_typer(schedule_commands.schedules, name="schedules")
 
 
 def main() -> None:

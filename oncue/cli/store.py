@@ -34,26 +34,26 @@ async def show_queues(queue: QueueBase, *, as_json: bool) -> int:
     if as_json:
         print_json(infos)
         return OK
-    table = _table("queue", "pending", "delayed", "processing", "dead letters", "oldest", "")
+    table = table_of("queue", "pending", "delayed", "processing", "dead letters", "oldest", "")
     for info in infos:
         table.add_row(
             info["name"],
             *(str(info[key]) for key in ("pending_tasks", "delayed_tasks", "processing_tasks")),
             str(info["dead_letter_tasks"]),
-            _moment(info["oldest_task"]),
+            moment_text(info["oldest_task"]),
             "paused" if info["paused"] else "",
         )
-    _print(table, "no queue holds anything")
+    print_table(table, "no queue holds anything")
     return OK
 
 
 async def show_tasks(queue: QueueBase, *, queue_name: str | None, limit: int, as_json: bool) -> int:
     """The live ones, in the order added."""
-    jobs = await queue.get_jobs(queue_name, limit=limit)
+    jobs = await queue.get_tasks(queue_name, limit=limit)
     if as_json:
         print_json([_job(job) for job in jobs])
         return OK
-    table = _table("id", "type", "queue", "priority", "attempts", "due", "")
+    table = table_of("id", "type", "queue", "priority", "attempts", "due", "")
     for job in jobs:
         task = job.task
         state = "paused" if job.paused else "" if job.next_run_time else "running"
@@ -63,10 +63,10 @@ async def show_tasks(queue: QueueBase, *, queue_name: str | None, limit: int, as
             task.queue_name,
             task.priority.name.lower(),
             str(task.retry_count),
-            _moment(job.next_run_time),
+            moment_text(job.next_run_time),
             state,
         )
-    _print(table, "no task is live")
+    print_table(table, "no task is live")
     return OK
 
 
@@ -110,17 +110,17 @@ async def show_dead_letters(
     if as_json:
         print_json([_letter(task, result) for task, result in letters])
         return OK
-    table = _table("id", "type", "queue", "attempts", "died", "error")
+    table = table_of("id", "type", "queue", "attempts", "died", "error")
     for task, result in letters:
         table.add_row(
             str(task.task_id),
             task.task_type,
             task.queue_name,
             str(result.retry_count + 1),
-            _moment(result.completed_at),
+            moment_text(result.completed_at),
             (result.error or "").splitlines()[0] if result.error else "",
         )
-    _print(table, "no dead letters")
+    print_table(table, "no dead letters")
     return OK
 
 
@@ -185,11 +185,13 @@ def _letter(task: TaskData, result: TaskResult) -> dict[str, Any]:
     return {"task": task.model_dump(mode="json"), "result": result.model_dump(mode="json")}
 
 
-def _moment(moment: Any) -> str:
+def moment_text(moment: Any) -> str:
+    """For people."""
     return moment.isoformat(sep=" ", timespec="seconds") if moment else ""
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """One without a frame."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         # An id that is broken over two lines can be neither copied nor searched for.
@@ -197,7 +199,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _print(table: Table, nothing: str) -> None:
+def print_table(table: Table, nothing: str) -> None:
+    """The table, or where it has no rows `nothing`."""
     if table.row_count:
         console = Console(highlight=False)
         if not console.is_terminal:

@@ -38,14 +38,14 @@ def migrate(store: Store = None, as_json: Json = False) -> None:
     """Make the store's tables, or bring them up to this version's."""
     from oncue.cli.store import migrate as do_migrate
 
-    _run("migrate", store, lambda queue: do_migrate(queue, as_json=as_json), may_create=True)
+    run("migrate", store, lambda queue: do_migrate(queue, as_json=as_json), may_create=True)
 
 
 def queues(store: Store = None, as_json: Json = False) -> None:
     """List the queues that hold something or are paused, with their figures."""
     from oncue.cli.store import show_queues
 
-    _run("queues", store, lambda queue: show_queues(queue, as_json=as_json))
+    run("queues", store, lambda queue: show_queues(queue, as_json=as_json))
 
 
 def tasks(
@@ -62,8 +62,8 @@ def tasks(
 
     if task_id is not None:
         wanted = task_id
-        _run("tasks", store, lambda queue: show_task(queue, task_id=wanted, as_json=as_json))
-    _run(
+        run("tasks", store, lambda queue: show_task(queue, task_id=wanted, as_json=as_json))
+    run(
         "tasks",
         store,
         lambda queue: show_tasks(queue, queue_name=queue_name, limit=limit, as_json=as_json),
@@ -118,7 +118,7 @@ def enqueue(
     except BadTask as error:
         typer.echo(f"oncue enqueue: {error}", err=True)
         raise typer.Exit(2) from None
-    _run(
+    run(
         "enqueue",
         store,
         lambda queue: enqueue_task(queue, task=task, wait_s=wait, as_json=as_json),
@@ -133,7 +133,7 @@ def list_dead_letters(
     """List them, newest first."""
     from oncue.cli.store import show_dead_letters
 
-    _run(
+    run(
         "dead-letters list",
         store,
         lambda queue: show_dead_letters(queue, queue_name=queue_name, limit=limit, as_json=as_json),
@@ -149,7 +149,7 @@ def show_one_dead_letter(
     """Show one, with its last error."""
     from oncue.cli.store import show_dead_letter
 
-    _run(
+    run(
         "dead-letters show",
         store,
         lambda queue: show_dead_letter(queue, task_id=task_id, as_json=as_json),
@@ -170,7 +170,7 @@ def retry(
     if bool(task_ids) == all_of_them:
         typer.echo("oncue dead-letters retry: name some, or give --all", err=True)
         raise typer.Exit(2)
-    _run(
+    run(
         "dead-letters retry",
         store,
         lambda queue: retry_dead_letters(
@@ -189,7 +189,7 @@ def purge(
     """Remove dead letters for good."""
     from oncue.cli.store import purge_dead_letters
 
-    _run(
+    run(
         "dead-letters purge",
         store,
         lambda queue: purge_dead_letters(
@@ -198,13 +198,14 @@ def purge(
     )
 
 
-def _run(
+def run(
     command: str,
     store: str | None,
     work: "Callable[[QueueBase], Awaitable[int]]",
     *,
     may_create: bool = False,
 ) -> None:
+    """Do `work` with a client, and exit with its status."""
     from oncue.cli.client import run_with_client
 
     raise typer.Exit(run_with_client(command, store, work, may_create=may_create))
