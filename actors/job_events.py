@@ -1,6 +1,6 @@
 """APScheduler's event classes and masks, typed, and made from what happens to a task.
 
-`job_id` is as a string the id of the schedule whose run it is, or else the task's; `jobstore` is the
+`job_id`, a string, is the id of the schedule whose run it is, or else the task's; `jobstore` is the
 queue; times are aware UTC.
 """
 

@@ -130,7 +130,7 @@ class Scheduler(Actor[SchedulerMessage]):
         self.context.timers.after("due", max(0.0, wait_s), LookAtSchedules())
 
     async def _fire_all(self) -> float:
-        """Fire what is due, page by page. How many seconds until there is more, a poll's at most."""
+        """Fire what is due, page by page. Seconds until there is more, a poll's at most."""
         after: tuple[datetime, UUID] | None = None
         unread: dict[UUID, str] = {}
         waits = [self._poll_interval_s]
