@@ -7,16 +7,18 @@ Rules:
 - `now` comes from the caller, once per transaction, with its microseconds.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from ._line import Line
 from ._memory_rows import Ended, Entry, Queue, due_at_us, later
 from ._moments import microseconds
 from .records import Added, AddOutcome, AlreadyKnown, ClaimedTask, TaskRow, UniqueTaken
-from .requests import Cancelled, Claim, Claims, Dead, Done, RetryAt
+from .requests import Cancelled, Claim, Claims, Dead, Done, RetryAt, ReviseTask
 from .task import TaskStatus
 
 # How many delayed tasks one call moves to their queues. A million due at one instant would
@@ -38,6 +40,7 @@ class Tables:
         self.delayed: Line[Entry] = Line()
         self.dead: OrderedDict[int, Entry] = OrderedDict()  # oldest first
         self.results: OrderedDict[int, Ended] = OrderedDict()  # oldest first
+        self.runs = Counter[UUID]()  # live tasks by job
         self.payload_bytes = 0
         self._result_cache_limit = result_cache_limit
         self._number = 0
@@ -68,16 +71,14 @@ class Tables:
         return _ADDED
 
     def _enter(self, entry: Entry, run_at: datetime, run_at_us: int, now_us: int) -> None:
-        row, queue = entry.row, entry.queue
+        row = entry.row
         self._number = entry.number = self._number + 1
         entry.schedule(run_at, run_at_us)
-        if not queue.live:
-            self.busy[queue.name] = None
         self.live[row.task_id.int] = entry
-        queue.live[entry.number] = entry
-        if row.unique_key is not None:
-            queue.unique[row.unique_key] = row.task_id
-        queue.count_waiting(row.priority, 1)
+        self._into_queue(entry)
+        if row.job_id is not None:
+            self.runs[row.job_id] += 1
+        entry.queue.count_waiting(row.priority, 1)
         self._stand(entry, now_us)
 
     def _leave(self, entry: Entry) -> None:
@@ -88,6 +89,22 @@ class Tables:
             self._step_out(entry)
             queue.count_waiting(row.priority, -1)
         del self.live[row.task_id.int]
+        self._out_of_queue(entry)
+        if row.job_id is not None:
+            self.runs[row.job_id] -= 1
+            if not self.runs[row.job_id]:
+                del self.runs[row.job_id]
+
+    def _into_queue(self, entry: Entry) -> None:
+        row, queue = entry.row, entry.queue
+        if not queue.live:
+            self.busy[queue.name] = None
+        queue.live[entry.number] = entry
+        if row.unique_key is not None:
+            queue.unique[row.unique_key] = row.task_id
+
+    def _out_of_queue(self, entry: Entry) -> None:
+        row, queue = entry.row, entry.queue
         del queue.live[entry.number]
         if not queue.live:
             del self.busy[queue.name]
@@ -204,6 +221,34 @@ class Tables:
         entry.queue.held -= 1
         self._stand(entry, now_us)
 
+    def revise(self, entry: Entry, change: ReviseTask, now: datetime) -> bool:
+        """What waits or is paused becomes another, unless its key is taken in its new queue."""
+        row = _revised(entry.row, change)
+        queue = self.queues.get(row.queue_name) or Queue(row.queue_name)
+        moves, is_held = queue is not entry.queue, entry.line is None
+        if moves and row.unique_key in queue.unique:
+            return False
+        self._step_out(entry)
+        entry.queue.count_waiting(entry.row.priority, -1)
+        if moves:
+            self._out_of_queue(entry)
+        self._forget(entry)
+        entry.row, entry.queue = row, queue
+        queue.payload_bytes += len(row.payload)
+        self.payload_bytes += len(row.payload)
+        if moves:
+            self.queues[queue.name] = queue
+            self._into_queue(entry)
+            queue.live = OrderedDict(sorted(queue.live.items()))
+        run_at = entry.run_at if change.run_at is None else max(change.run_at, now)
+        entry.schedule(run_at, microseconds(run_at))
+        queue.count_waiting(row.priority, 1)
+        if is_held:
+            queue.held += 1
+        else:
+            self._stand(entry, microseconds(now))
+        return True
+
     # --- ended -------------------------------------------------------------------------------
 
     def end(
@@ -264,3 +309,12 @@ class Tables:
         while results and next(iter(results.values())).ended_at <= ended_by:
             results.popitem(last=False)
         return before - len(results)
+
+
+def _revised(row: TaskRow, change: ReviseTask) -> TaskRow:
+    return replace(
+        row,
+        queue_name=row.queue_name if change.queue_name is None else change.queue_name,
+        payload=row.payload if change.payload is None else change.payload,
+        priority=row.priority if change.priority is None else change.priority,
+    )

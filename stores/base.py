@@ -10,21 +10,35 @@ Rules:
 - An id is in one place at a time: live, a result, or a dead letter.
 - Order of claims within a queue: priority (high first), then `run_at`, then order of adding.
   `run_at` is when the task became or becomes due; a hand-back or a resume keeps it.
+- A schedule's version is one more after each change and never comes back, not even when the
+  schedule is removed and another added under its id: so of all who fire one version, one does.
 - What is due, and which node is dead, is judged by the store's own clock (`StoreClock`),
   never by the caller's.
 - A cancelled call has an unknown outcome: all or nothing. Repeating `add` with the same ids
-  and `exchange` with the same settlements is harmless.
+  and `exchange` with the same settlements is harmless; a `fire` repeated is overtaken.
 - Calls raise `StoreUnavailable` when the store does not answer and `StoreClosed` when it is
   not open; nothing else is raised for what is in the store.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Final, Protocol, runtime_checkable
+from uuid import UUID
 
 from ._record import record
-from .records import AddOutcome, ClaimedTask, Counts, Holder, NodeView, TaskRow, TaskView
-from .requests import Beat, Change, Claims, Purge, Query, Settlement
+from .records import (
+    AddOutcome,
+    ClaimedTask,
+    Counts,
+    FireOutcome,
+    Holder,
+    NodeView,
+    ScheduleView,
+    TaskRow,
+    TaskView,
+)
+from .requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, Settlement
 
 BEATS_MISSED_MAX: Final = 4
 """A node is dead once its last heartbeat is so many of its intervals old; or an interval ahead of
@@ -90,6 +104,19 @@ class Edited:
     count: int
     queue_name: str | None = None
     holder: Holder | None = None
+
+
+@record
+class Due:
+    """The schedules to fire at `now`, the store's time, in the order of (`next_run_at`, `job_id`).
+
+    `next_due_s` is how long until the next one of those that are not due yet (None: there is
+    none, or each of them is paused).
+    """
+
+    now: datetime
+    schedules: list[ScheduleView]
+    next_due_s: float | None
 
 
 @runtime_checkable
@@ -218,5 +245,36 @@ class Store(Protocol):
         """Remove rows for good, whatever runs excepted. Returns how many.
 
         Their ids are unknown afterwards and may be added again.
+        """
+        ...
+
+    # -- schedules --------------------------------------------------------------------------
+
+    async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        """Apply changes in order; whether each applied."""
+        ...
+
+    async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
+        """Look for up to `limit` schedules that are due, changing nothing.
+
+        `after` is the `next_run_at` and `job_id` of the last one seen, to go on behind it: so those
+        that nobody here can fire block nobody.
+        """
+        ...
+
+    async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
+        """Fire schedules, in order; one outcome each.
+
+        The runs are added as by `add`. Each fire either moves its schedule on and adds its runs,
+        or finds it overtaken and does nothing.
+        """
+        ...
+
+    async def schedules(
+        self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0
+    ) -> list[ScheduleView]:
+        """Up to `limit` schedules in the order added, beginning behind the one numbered `after`.
+
+        With `job_ids`, those of them that are there, all and in the order asked.
         """
         ...

@@ -43,6 +43,7 @@ def encode_task(task: TaskData, trace: str | None = None) -> TaskRow:
         tags=encode_json(tags, "tags", TAGS_BYTES_MAX) if tags else _EMPTY,
         unique_key=task.unique_key,
         trace=trace,
+        job_id=task.job_id,
     )
 
 
@@ -63,6 +64,7 @@ def decode_task(row: TaskRow, retry_count: int) -> TaskData:
         "created_at": row.created_at,
         "tags": decode_json(row.tags),
         "unique_key": row.unique_key,
+        "job_id": row.job_id,
     }
     # What pydantic's own model_construct ends in, without its loop over fields and aliases:
     # a fifth of the time, and this runs once per attempt.

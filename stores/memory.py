@@ -4,7 +4,8 @@ Rules:
 - Its calls never wait: each checks first and then changes, in one step of the event loop,
   so it is atomic without a lock. It belongs to one loop at a time.
 - No call scans: what a call costs depends on what it moves, not on what waits. (`find` and
-  `purge` walk what they look through, which is their work; calls on nodes what runs.)
+  `purge` walk what they look through, which is their work; calls on nodes what runs; a task that
+  is moved to another queue has that one sorted.)
 - What it keeps outlives `close`; it is gone with the object.
 - Results are limited in number too: `result_cache_limit`, the oldest leave first.
 
@@ -20,14 +21,24 @@ from uuid import UUID
 
 from ._memory_nodes import Nodes
 from ._memory_rows import Entry, Queue, due_at_us, earlier
+from ._memory_schedules import Schedules
 from ._memory_table import Tables
 from ._memory_views import counts_of, dead_view, ended_view, holder_of, live_view
 from ._moments import microseconds
-from .base import Edited, Exchanged, Pulse, Reconciled, Survey
+from .base import Due, Edited, Exchanged, Pulse, Reconciled, Survey
 from .clock import StoreClock, SystemStoreClock
 from .errors import StoreClosed
 from .lease import first_lease, incarnation_of
-from .records import AddOutcome, ClaimedTask, Counts, NodeView, TaskRow, TaskView
+from .records import (
+    AddOutcome,
+    ClaimedTask,
+    Counts,
+    FireOutcome,
+    NodeView,
+    ScheduleView,
+    TaskRow,
+    TaskView,
+)
 from .requests import (
     Back,
     Beat,
@@ -39,6 +50,7 @@ from .requests import (
     Dead,
     DeadLetters,
     Done,
+    Fire,
     LiveTasks,
     PauseQueue,
     PauseTask,
@@ -53,6 +65,8 @@ from .requests import (
     ResumeQueue,
     ResumeTask,
     RetryAt,
+    ReviseTask,
+    ScheduleChange,
     Settlement,
 )
 from .task import TaskStatus
@@ -77,6 +91,7 @@ class MemoryStore:
         self._dead_letter_ttl = timedelta(seconds=dead_letter_ttl_s)
         self._tables = Tables(result_cache_limit)
         self._nodes = Nodes()
+        self._schedules = Schedules(self._tables)
         self._open = False
 
     def __repr__(self) -> str:
@@ -247,6 +262,11 @@ class MemoryStore:
                     return _NOT_APPLIED
                 tables.resume(entry, microseconds(now))
                 return Edited(count=1, queue_name=entry.queue.name)
+            case ReviseTask(task_id=task_id):
+                entry = tables.live.get(task_id.int)
+                if entry is None or entry.lease or not tables.revise(entry, change, now):
+                    return _NOT_APPLIED
+                return Edited(count=1, queue_name=entry.queue.name)
             case RequeueDead(task_id=task_id):
                 entry = tables.dead.get(task_id.int)
                 if entry is None or not tables.requeue(entry, now, microseconds(now)):
@@ -353,6 +373,25 @@ class MemoryStore:
                 return tables.remove_dead(dead) + tables.remove_results(now - self._result_ttl)
             case _:
                 assert_never(what)
+
+    # --- schedules -------------------------------------------------------------------------
+
+    async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        self._now()
+        return [self._schedules.plan(change) for change in changes]
+
+    async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
+        return self._schedules.due(self._now(), limit, after)
+
+    async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
+        now = self._now()
+        return [self._schedules.fire(fire, now) for fire in fires]
+
+    async def schedules(
+        self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0
+    ) -> list[ScheduleView]:
+        self._now()
+        return self._schedules.find(job_ids, limit, after)
 
 
 def _ended_by(moment: datetime, dead: Iterable[Entry]) -> Iterator[Entry]:

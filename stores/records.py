@@ -1,13 +1,13 @@
 """The rows: what goes into a store and what comes out.
 
 Rules:
-- A `TaskRow` is what the caller asked for. It never changes; what happens to the task
-  (attempts, lease, times) is kept beside it.
+- A `TaskRow` is what the caller asked for, and only `ReviseTask` puts another in its place; what
+  happens to the task (attempts, lease, times) is kept beside it.
 - Payloads, tags and results are JSON bytes here. `codec` is the way from and to `TaskData`.
 - Datetimes are aware UTC, by the store's clock unless said otherwise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,7 +20,8 @@ class TaskRow:
     """One task as it is added. `codec.encode_task` makes it, validated.
 
     `created_at` is by the producer's clock. `retry_count` is where counting starts.
-    `trace` is the tracing context of whoever enqueued; the store only carries it.
+    `trace` is the tracing context of whoever enqueued; the store only carries it. `job_id` is the
+    schedule whose run this is; it need not be there any more.
     """
 
     task_id: UUID
@@ -38,6 +39,7 @@ class TaskRow:
     tags: bytes
     unique_key: str | None
     trace: str | None = None
+    job_id: UUID | None = None
 
 
 @record
@@ -62,6 +64,64 @@ class UniqueTaken:
 
 
 AddOutcome = Added | AlreadyKnown | UniqueTaken
+
+
+@record
+class ScheduleRow:
+    """One schedule as it is planned.
+
+    `task` (JSON) is what its runs are made of and `trigger` (JSON text) says when they are; the
+    store reads neither. `queue_name` is where its runs go. `next_run_at` is when it is due; None
+    while it is paused: nothing is planned. `misfire_grace_s` (None: any lateness will do),
+    `coalesce` and `instances_max` are for whoever fires it. `created_at` is by the planner's clock.
+    """
+
+    job_id: UUID
+    name: str
+    queue_name: str
+    task: bytes
+    trigger: str
+    next_run_at: datetime | None
+    misfire_grace_s: float | None
+    coalesce: bool
+    instances_max: int
+    created_at: datetime
+
+
+@record
+class ScheduleView:
+    """A schedule as it stands.
+
+    `version` is what a `ReplaceSchedule` or `Fire` must know. `number` counts schedules in the
+    order added, and stays. `live` is how many live tasks are runs of it.
+    """
+
+    row: ScheduleRow
+    version: int
+    number: int
+    live: int
+
+
+@record
+class Fired:
+    """The schedule has moved on, and its runs were added: one outcome per row, in order."""
+
+    outcomes: Sequence[AddOutcome]
+
+
+@record
+class InstancesFull:
+    """The schedule has moved on without a run: `live` of them are there, as many as may be."""
+
+    live: int
+
+
+@record
+class Overtaken:
+    """The schedule is at another version, or gone; nothing changed."""
+
+
+FireOutcome = Fired | InstancesFull | Overtaken
 
 
 @record

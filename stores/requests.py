@@ -3,13 +3,16 @@
 Rules:
 - A settlement is fenced by `(task_id, lease)` and nothing else. Where the lease is not the
   task's current one, the owner has changed and the settlement is refused.
+- A schedule is changed and fired by who knows its version, and nobody else.
 - Seconds are counted from the store's present instant by the store's clock.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from ._record import record
+from .records import ScheduleRow, TaskRow
 from .task import TaskStatus
 from .transitions import LIVE
 
@@ -136,6 +139,22 @@ class ResumeTask:
 
 
 @record
+class ReviseTask:
+    """Change a task that waits or is paused, in what is not None.
+
+    `run_at` in the past means due now. It keeps its place in the order of adding, its `delay_s`
+    and its `scheduled_at`. Not applied to a running task, and not where a live task of the new
+    queue holds its `unique_key`. The outcome names the queue where it is now.
+    """
+
+    task_id: UUID
+    queue_name: str | None = None
+    payload: bytes | None = None
+    priority: int | None = None
+    run_at: datetime | None = None
+
+
+@record
 class RequeueDead:
     """Give a dead letter a new life, due now: same id, `retry_count` 0.
 
@@ -174,11 +193,59 @@ Change = (
     CancelTask
     | PauseTask
     | ResumeTask
+    | ReviseTask
     | RequeueDead
     | RequeueDeadLetters
     | PauseQueue
     | ResumeQueue
 )
+
+# --- schedules -------------------------------------------------------------------------------
+
+
+@record
+class AddSchedule:
+    """Take a new schedule. Not applied where there is one of its `job_id`."""
+
+    row: ScheduleRow
+
+
+@record
+class ReplaceSchedule:
+    """Put `row` in the place of the schedule of its `job_id`, whose version becomes one more.
+
+    Not applied unless the schedule is there and at this version.
+    """
+
+    row: ScheduleRow
+    version: int
+
+
+@record
+class RemoveSchedule:
+    """Forget a schedule, whatever its version. Its live tasks stay. Not applied where none is."""
+
+    job_id: UUID
+
+
+ScheduleChange = AddSchedule | ReplaceSchedule | RemoveSchedule
+
+
+@record
+class Fire:
+    """Move a schedule on to `next_run_at` (None: it has ended, and is removed) and add its runs.
+
+    `rows` are the runs due, each with this `job_id`; there may be none. With `instances_max`,
+    none of them is added once so many live tasks are runs of the schedule, in whatever status;
+    one less, and all of them are.
+    """
+
+    job_id: UUID
+    version: int
+    next_run_at: datetime | None
+    rows: Sequence[TaskRow]
+    instances_max: int | None = None
+
 
 # --- find --------------------------------------------------------------------------------------
 

@@ -117,7 +117,8 @@ class TaskData(BaseModel):
 
     `delay` counts from when the store takes the task, by the store's clock; with both
     `delay` and `scheduled_at`, the later counts. `timeout=None` is no limit. `unique_key`
-    allows one live task of its queue with that key.
+    allows one live task of its queue with that key. `job_id` is set by the scheduler: the schedule
+    whose run this is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,3 +137,4 @@ class TaskData(BaseModel):
     created_at: Moment = Field(default_factory=lambda: clock.utc_now())
     tags: Annotated[dict[str, str], AfterValidator(_is_short)] = Field(default_factory=dict)
     unique_key: Name | None = None
+    job_id: UUID | None = None
