@@ -153,11 +153,11 @@ class ChangeSchedules(Request[Sequence[bool]]):
 
 @record
 class FindSchedules(Request[Sequence[ScheduleView]]):
-    """These schedules, or the first `limit` after one of them."""
+    """These schedules, or up to `limit` behind the one numbered `after`."""
 
-    job_ids: Sequence[UUID] | None
-    limit: int
-    after: UUID | None = None
+    job_ids: Sequence[UUID] | None = None
+    limit: int = 1000
+    after: int = 0
 
 
 @record

@@ -220,7 +220,7 @@ class Scheduler(Actor[SchedulerMessage]):
             emit("warning", "run_missed", **who, scheduled_at=moment.isoformat())
             events.append(missed(row.job_id, row.queue_name, moment))
         if verdict.missed_more:
-            emit("warning", "runs_missed", **who, until=verdict.missed[0].isoformat())
+            emit("warning", "runs_missed", **who, since=verdict.missed[-1].isoformat())
         self._tally.missed_runs += len(verdict.missed)
         passed_over: Sequence[datetime] = ()
         if isinstance(outcome, InstancesFull):

@@ -5,12 +5,11 @@ occurrence is a task of its own, whose id follows from the schedule's and the mo
 it, fires the same task.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid5
 
 from ..stores import ScheduleRow, TaskData, TaskRow, encode_task
-from .triggers import DateTrigger, Trigger
 
 # What a template says nothing of: each run has its own.
 _OF_A_RUN: Final = {"task_id", "created_at", "scheduled_at", "delay", "retry_count", "job_id"}
@@ -61,14 +60,3 @@ def run_of(
         }
     )
     return encode_task(run, trace)
-
-
-def first_run(trigger: Trigger, now: datetime) -> datetime | None:
-    """When a schedule with this trigger fires first, from `now` on; None: never.
-
-    A single date may have passed: then it is due at once, and its grace decides (as APScheduler
-    has it).
-    """
-    if isinstance(trigger, DateTrigger):
-        return trigger.moment
-    return trigger.after(now - timedelta(microseconds=1))

@@ -140,7 +140,7 @@ class StoreActor(Actor[StoreMessage]):
             case ChangeSchedules(changes=changes):
                 return await store.plan(changes)
             case FindSchedules(job_ids=ids, limit=limit, after=behind):
-                return await store.schedules(ids, limit, behind)
+                return await store.schedules(ids, limit=limit, after=behind)
             case _:
                 raise TypeError(f"the store's actor takes no {type(message).__name__}")
 

@@ -26,11 +26,12 @@ from oncue.actors.messages import (
     LookAtSchedules,
     hint,
 )
-from oncue.actors.schedules import first_run, run_of, template_of
+from oncue.actors.misfire import first_run
+from oncue.actors.schedules import run_of, template_of
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.triggers import decode
 from oncue.adapters.arguments import LIMIT_MAX, as_limit, as_queue_name_or_all, as_uuid
-from oncue.adapters.revision import AnyTrigger, Revision
+from oncue.adapters.revision import Revision
 from oncue.adapters.store_queue import StoreQueue
 from oncue.stores import (
     RemoveSchedule,
@@ -82,7 +83,7 @@ class JobsQueue(StoreQueue):
             self._publish_change(EVENT_JOB_MODIFIED, job_id, edited[0])
         return edited[0].count > 0
 
-    async def reschedule_job(self, task_id: UUID | str, trigger: AnyTrigger) -> bool:
+    async def reschedule_job(self, task_id: UUID | str, trigger: object) -> bool:
         """Give a job another trigger, a task that waits another date; False when there is none.
 
         The next run time follows from it; a paused job stays paused.
@@ -114,7 +115,7 @@ class JobsQueue(StoreQueue):
             nonlocal is_over
             if row.next_run_at is not None:
                 return None
-            next_run_at = first_run(decode(row.trigger), now)
+            next_run_at = first_run(decode(row.trigger), now=now)
             is_over = next_run_at is None
             return None if is_over else replace(row, next_run_at=next_run_at)
 
@@ -183,17 +184,16 @@ class JobsQueue(StoreQueue):
         wanted = as_queue_name_or_all(queue_name)
         count = LIMIT_MAX if limit is None else as_limit(limit)
         jobs: list[Job] = []
-        after: UUID | None = None
+        after = 0
         while len(jobs) < count:
-            request = FindSchedules(job_ids=None, limit=PAGE, after=after)
-            views = await self._ask(request)
+            views = await self._ask(FindSchedules(limit=PAGE, after=after))
             for view in views:
                 job = job_of_schedule(view) if wanted in (None, view.row.queue_name) else None
                 if job is not None:
                     jobs.append(job)
             if len(views) < PAGE:
                 break
-            after = views[-1].row.job_id
+            after = views[-1].number
         return jobs[:count]
 
     # -- the store ----------------------------------------------------------------------
@@ -202,7 +202,7 @@ class JobsQueue(StoreQueue):
         return (await self._ask(DueSchedules(limit=0))).now
 
     async def _schedule(self, job_id: UUID) -> ScheduleView | None:
-        views = await self._ask(FindSchedules(job_ids=[job_id], limit=1))
+        views = await self._ask(FindSchedules(job_ids=[job_id]))
         return views[0] if views else None
 
     async def _change(self, change: ScheduleChange) -> bool:

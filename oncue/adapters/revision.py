@@ -5,11 +5,22 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
-
-from oncue.actors.schedules import encode_template, first_run, template_of
-from oncue.actors.triggers import DateTrigger, Trigger, encode, from_apscheduler
-from oncue.actors.triggers.zones import Fold, Gap
+from oncue.actors.misfire import first_run
+from oncue.actors.schedules import encode_template, template_of
+from oncue.actors.triggers import (
+    AndTrigger,
+    CalendarTrigger,
+    CrontabTrigger,
+    CronTrigger,
+    DateTrigger,
+    Fold,
+    Gap,
+    IntervalTrigger,
+    OrTrigger,
+    Trigger,
+    encode,
+    from_apscheduler,
+)
 from oncue.adapters.arguments import (
     as_coalesce,
     as_grace_s,
@@ -19,8 +30,6 @@ from oncue.adapters.arguments import (
     check_known,
 )
 from oncue.stores import PauseTask, ReviseTask, ScheduleRow, TaskData, encode_task
-
-AnyTrigger = Trigger | BaseTrigger
 
 _OF_TASKS: Final = frozenset({"trigger", "payload", "queue_name", "priority", "next_run_time"})
 _OF_SCHEDULES: Final = frozenset(
@@ -63,7 +72,7 @@ class Revision:
         if self._trigger is not None:
             changed["trigger"] = encode(self._trigger)
             if row.next_run_at is not None:
-                changed["next_run_at"] = first_run(self._trigger, self._now)
+                changed["next_run_at"] = first_run(self._trigger, now=self._now)
                 if changed["next_run_at"] is None:
                     raise ValueError(f"the trigger never fires: {self._trigger}")
         if "next_run_time" in self._given:
@@ -81,7 +90,7 @@ class Revision:
                     f"trigger: job {task_id} is a task that runs once, so it takes a date only; "
                     "add_job makes a schedule"
                 )
-            run_at = run_at or self._trigger.moment
+            run_at = run_at or self._trigger.at
         row = encode_task(TaskData(task_type="checked", **self._task))
         revise = ReviseTask(
             task_id=task_id,
@@ -95,10 +104,22 @@ class Revision:
         return [revise]
 
 
-def understood(trigger: AnyTrigger, gap: Gap | None = None, fold: Fold | None = None) -> Trigger:
-    """One of OnCue's triggers, whichever was given. Raises TypeError and ValueError."""
-    if isinstance(trigger, Trigger):
-        if gap is not None or fold is not None:
-            raise ValueError("dst_gap and dst_fold are the trigger's own; give them when making it")
-        return trigger
-    return from_apscheduler(trigger, dst_gap=gap, dst_fold=fold)
+def understood(trigger: object, gap: Gap | None = None, fold: Fold | None = None) -> Trigger:
+    """One of OnCue's triggers: `trigger` itself, or what an APScheduler trigger is here.
+
+    Raises TypeError for what is neither, and ValueError that names what is wrong.
+    """
+    ours = (
+        DateTrigger,
+        IntervalTrigger,
+        CronTrigger,
+        CrontabTrigger,
+        CalendarTrigger,
+        AndTrigger,
+        OrTrigger,
+    )
+    if not isinstance(trigger, ours):
+        return from_apscheduler(trigger, dst_gap=gap, dst_fold=fold)
+    if gap is not None or fold is not None:
+        raise ValueError("dst_gap and dst_fold are the trigger's own; give them where it is made")
+    return trigger

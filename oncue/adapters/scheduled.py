@@ -7,9 +7,18 @@ from uuid import UUID
 
 from oncue.actors.errors import DuplicateJob, JobContested
 from oncue.actors.job_events import EVENT_JOB_ADDED
-from oncue.actors.schedules import encode_template, first_run
-from oncue.actors.triggers import IntervalTrigger, Trigger, crontab, decode, encode, interval
-from oncue.actors.triggers.zones import Fold, Gap
+from oncue.actors.misfire import first_run
+from oncue.actors.schedules import encode_template
+from oncue.actors.triggers import (
+    Fold,
+    Gap,
+    IntervalTrigger,
+    Trigger,
+    crontab,
+    decode,
+    encode,
+    interval,
+)
 from oncue.adapters.arguments import (
     UNSET,
     Unset,
@@ -20,7 +29,7 @@ from oncue.adapters.arguments import (
     as_uuid,
 )
 from oncue.adapters.jobs import TRIES_MAX, JobsQueue
-from oncue.adapters.revision import AnyTrigger, understood
+from oncue.adapters.revision import understood
 from oncue.adapters.store_queue import Count, Interval, StoreQueueSettings
 from oncue.stores import AddSchedule, ScheduleRow, TaskData, TaskPriority
 
@@ -44,7 +53,7 @@ class ScheduledQueue(JobsQueue):
     async def add_job(
         self,
         task: TaskData,
-        trigger: AnyTrigger,
+        trigger: object,
         *,
         name: str | None = None,
         misfire_grace_time: float | Unset | None = UNSET,
@@ -197,7 +206,7 @@ class ScheduledQueue(JobsQueue):
     ) -> ScheduleRow:
         """As it is to be stored, for the first time. Raises ValueError and TypeError."""
         common = self._jobs
-        next_run_at = first_run(trigger, now)
+        next_run_at = first_run(trigger, now=now)
         if next_run_at is None:
             raise ValueError(f"the trigger never fires: {trigger}")
         grace = common.misfire_grace_time if misfire_grace_time is UNSET else misfire_grace_time
