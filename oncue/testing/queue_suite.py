@@ -22,12 +22,14 @@ Rules:
 
 from ._queue_suite_base import LIMIT_S, QueueSuiteBase
 from ._queue_suite_failures import FailureTests
+from ._queue_suite_jobs import JobTests
 from ._queue_suite_life import LifeTests
 from ._queue_suite_looking import LookingTests
+from ._queue_suite_schedules import FiringTests
 from ._queue_suite_tasks import TaskTests
 
 __all__ = ["LIMIT_S", "QueueSuite", "QueueSuiteBase"]
 
 
-class QueueSuite(TaskTests, FailureTests, LookingTests, LifeTests):
+class QueueSuite(TaskTests, FailureTests, LookingTests, LifeTests, FiringTests, JobTests):
     """All of the contract."""
