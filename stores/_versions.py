@@ -11,5 +11,5 @@ _CHANGES_BITS: Final = 32
 
 
 def first_version(number: int) -> int:
-    """The version of a schedule as it is added, as the `number`-th; each change makes it one more."""
+    """The version of the `number`-th schedule as it is added; each change makes it one more."""
     return number << _CHANGES_BITS

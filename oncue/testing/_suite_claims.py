@@ -47,6 +47,7 @@ class ClaimTests(SuiteBase):
             timeout=None,
             tags={"team": "x"},
             unique_key="k",
+            job_id=uuid4(),
         )
         assert await store.add([row]) == [Added()]
         [task] = await claimer.claim()

@@ -46,11 +46,13 @@ from ._suite_claims import ClaimTests
 from ._suite_look import LookTests
 from ._suite_moves import MoveTests
 from ._suite_nodes import NodeTests
+from ._suite_revise import ReviseTests
+from ._suite_schedules import ScheduleTests
 
 __all__ = ["DEAD_LETTER_TTL_S", "RESULT_TTL_S", "StoreSuite", "TurnedClock"]
 
 
-class StoreSuite(ClaimTests, MoveTests, NodeTests, LookTests):
+class StoreSuite(ClaimTests, MoveTests, NodeTests, LookTests, ReviseTests, ScheduleTests):
     """All of the contract: its parts, the table of transitions, and a store's own life."""
 
     # --- the table of transitions ----------------------------------------------------------
@@ -121,6 +123,10 @@ class StoreSuite(ClaimTests, MoveTests, NodeTests, LookTests):
             store.count(),
             store.queues(),
             store.purge(PurgeExpired()),
+            store.plan([]),
+            store.due(1),
+            store.fire([]),
+            store.schedules(),
         ):
             with pytest.raises(StoreClosed):
                 await call

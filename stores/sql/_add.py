@@ -56,8 +56,8 @@ def _round(tx: Tx, pending: dict[UUID, TaskRow]) -> dict[UUID, AddOutcome]:
     written = tx.dialect.add(
         tx,
         [
-            (*columns_of(row, id_of(key)), row.retry_count, _run_us(row, now_us))
-            for key, row in pending.items()
+            (*columns_of(row, id_of), row.retry_count, _run_us(row, now_us))
+            for row in pending.values()
         ],
     )
     ended = _ended(tx, list(written))

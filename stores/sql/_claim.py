@@ -9,7 +9,7 @@ Rules:
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
+from typing import Final, Literal
 
 from ..records import ClaimedTask
 from ..requests import Claim, Claims
@@ -27,12 +27,13 @@ _ARM: Final = (
 
 
 class Unreadable(Exception):
-    """Rows that cannot be read, by place, with the reason; the transaction is to be tried anew
-    without them."""
+    """Rows of `table` that cannot be read, by their key, with the reason; the transaction is to be
+    tried anew without them."""
 
-    def __init__(self, rows: dict[int, str]) -> None:
+    def __init__(self, rows: dict[int, str], table: Literal["live", "schedules"] = "live") -> None:
         super().__init__(rows)
         self.rows = rows
+        self.table = table
 
 
 def claim(tx: Tx, claims: Claims | None) -> tuple[list[ClaimedTask], frozenset[str], bool]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 from uuid import UUID
 
+from .._moments import microseconds
 from ..base import Edited
 from ..requests import (
     CancelTask,
@@ -19,6 +20,7 @@ from ..requests import (
     RequeueDeadLetters,
     ResumeQueue,
     ResumeTask,
+    ReviseTask,
 )
 from ..task import TaskStatus
 from ._dialect import Tx
@@ -43,6 +45,8 @@ def edit(tx: Tx, change: Change, keep_results: bool) -> Edited:
             return _move(tx, task_id, WAITING, HELD)
         case ResumeTask(task_id=task_id):
             return _move(tx, task_id, HELD, WAITING)
+        case ReviseTask():
+            return _revise(tx, change)
         case RequeueDead(task_id=task_id):
             return _requeue(tx, task_id)
         case RequeueDeadLetters(queue_name=name, limit=limit):
@@ -97,6 +101,36 @@ def _move(tx: Tx, task_id: UUID, source: int, target: int) -> Edited:
         tx.dialect.look_afresh()
         tx.hints.add(found[2])
     return Edited(count=1, queue_name=found[2])
+
+
+def _revise(tx: Tx, change: ReviseTask) -> Edited:
+    found = tx.row(
+        "SELECT place, state, queue_name, unique_key FROM {live} WHERE task_id = ? {for_update}",
+        tx.dialect.id_of(change.task_id),
+    )
+    if found is None or found[1] == RUNNING:
+        return _NOT_APPLIED
+    place, state, old_name, unique_key = found
+    name = old_name if change.queue_name is None else change.queue_name
+    if name != old_name and unique_key is not None and _is_taken(tx, name, unique_key):
+        return _NOT_APPLIED
+    run_at = change.run_at
+    run_us = None if run_at is None else max(microseconds(run_at), tx.now_us)
+    tx.do(
+        "UPDATE {live} SET queue_name = ?, payload = coalesce(?, payload),"
+        " priority = coalesce(?, priority), run_us = coalesce(?, run_us) WHERE place = ?",
+        name, change.payload, change.priority, run_us, place,
+    )  # fmt: skip
+    if state == WAITING:
+        tx.dialect.look_afresh()
+        tx.hints.add(name)
+    return Edited(count=1, queue_name=name)
+
+
+def _is_taken(tx: Tx, queue_name: str, unique_key: str) -> bool:
+    """Whether a live task of the queue holds the key. (Who takes it now makes us look again.)"""
+    where = "queue_name = ? AND unique_key = ?"
+    return tx.row(f"SELECT 1 FROM {{live}} WHERE {where}", queue_name, unique_key) is not None
 
 
 def _requeue(tx: Tx, task_id: UUID) -> Edited:

@@ -26,11 +26,15 @@ from ._watch import Watch
 T = TypeVar("T")
 
 _TRIES_MAX: Final = 5
-# serialization_failure and deadlock_detected; ER_LOCK_DEADLOCK and ER_CHECKREAD.
-_TRY_ANEW: Final = frozenset({"40001", "40P01", 1213, 1020})
+# serialization_failure and deadlock_detected; ER_LOCK_DEADLOCK and ER_CHECKREAD. And, as somebody
+# may take a key after it was looked for, unique_violation and ER_DUP_ENTRY.
+_TRY_ANEW: Final = frozenset({"40001", "40P01", 1213, 1020, "23505", 1062})
 # lock_not_available; ER_LOCK_WAIT_TIMEOUT.
 _LOCKED: Final = frozenset({"55P03", 1205})
-_PARK: Final = "UPDATE {live} SET state = 2, lease = NULL, node = NULL, error = ? WHERE place = ?"
+_PARK: Final = {
+    "live": "UPDATE {live} SET state = 2, lease = NULL, node = NULL, error = ? WHERE place = ?",
+    "schedules": "UPDATE {schedules} SET next_run_us = NULL, error = ? WHERE number = ?",
+}
 
 
 class Database:
@@ -75,14 +79,15 @@ class Database:
             try:
                 return self._mapped(doing, lambda: self._transact(work, self.dialect.begin))
             except Unreadable as error:
-                self._park(error.rows)
+                self.park(error)
 
-    def _park(self, rows: dict[int, str]) -> None:
-        written = [(f"cannot be read: {why}", place) for place, why in rows.items()]
-        self.write("park", lambda tx: tx.many(_PARK, written))
-        self.parked += len(rows)
+    def park(self, unreadable: Unreadable) -> None:
+        """Set rows aside: they stay where they are, with their error, and are told of."""
+        written = [(f"cannot be read: {why}", key) for key, why in unreadable.rows.items()]
+        self.write("park", lambda tx: tx.many(_PARK[unreadable.table], written))
+        self.parked += len(written)
         structlog.stdlib.get_logger("oncue.stores.sql").error(
-            "rows that cannot be read were set aside", rows=written
+            "rows that cannot be read were set aside", table=unreadable.table, rows=written
         )
 
     def look(self, doing: str, work: Callable[[Tx], T]) -> T:
@@ -98,11 +103,12 @@ class Database:
                     raise StoreUnavailable(self.dialect.name, doing) from error
             except self.errors as error:
                 cause = (error.orig if isinstance(error, exc.DBAPIError) else None) or error
+                if tries_left and _code_of(cause) in _TRY_ANEW:
+                    continue
                 if isinstance(cause, self._bugs):
                     raise
-                if not tries_left or _code_of(cause) not in _TRY_ANEW:
-                    kind = StoreBusy if _code_of(cause) in _LOCKED else StoreUnavailable
-                    raise kind(self.dialect.name, doing) from cause
+                kind = StoreBusy if _code_of(cause) in _LOCKED else StoreUnavailable
+                raise kind(self.dialect.name, doing) from cause
         raise AssertionError("the last try returns or raises")
 
     def _transact(self, work: Callable[[Tx], T], begin: Callable[[Any], int]) -> T:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ._dialect import Cursor, Dialect
-from ._schema import FIRST
+from ._schema import FIRST, SECOND
 
-MIGRATIONS: Final[Sequence[Sequence[str]]] = (FIRST,)
+MIGRATIONS: Final[Sequence[Sequence[str]]] = (FIRST, SECOND)
 """`MIGRATIONS[n]` leads from version n to n + 1."""
 
 VERSION: Final = len(MIGRATIONS)

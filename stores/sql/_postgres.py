@@ -13,6 +13,7 @@ from ._schema import RUNNING
 # By the names in `_schema`: what arrays of its columns are cast to.
 _TYPES: Final = {
     "task_id": "uuid[]",
+    "job_id": "uuid[]",
     "payload": "bytea[]",
     "tags": "bytea[]",
     "result": "bytea[]",
@@ -55,10 +56,14 @@ class PostgresDialect(Dialect):
         "where_key": " WHERE unique_key IS NOT NULL",
         "where_lease": " WHERE lease IS NOT NULL",
         "where_ready": " WHERE state = 0",
+        "where_job": " WHERE job_id IS NOT NULL",
+        "where_due": " WHERE next_run_us IS NOT NULL",
         "held_index": "CREATE INDEX {live_held} ON {live} (queue_name) WHERE state = 2",
         "by_ready": "",
         "by_held": "",
         "by_lease": "",
+        "by_job": "",
+        "by_due": "",
         "for_update": "FOR UPDATE",
         "for_update_unlocked": "FOR UPDATE SKIP LOCKED",
         "insert": "INSERT",

@@ -1,6 +1,6 @@
 """Between records and columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, Final
 from uuid import UUID
@@ -42,6 +42,7 @@ _KINDS: Final[tuple[tuple[type, ...], ...]] = (
     (bytes,),
     (str, NoneType),
     (str, NoneType),
+    (UUID, bytes, NoneType),
 )
 _WIDTH: Final = len(TASK_COLUMNS)
 _sound: set[tuple[type, ...]] = set()  # the combinations of types seen that may be
@@ -52,11 +53,11 @@ def duration_us(seconds: float) -> int:
     return round(max(0.0, min(seconds, SECONDS_MAX)) * 1e6)
 
 
-def columns_of(row: TaskRow, task_id: object) -> tuple[Any, ...]:
-    """The values of `TASK_COLUMNS`; `task_id` is as the database has it."""
-    scheduled = row.scheduled_at
+def columns_of(row: TaskRow, id_of: Callable[[UUID], object]) -> tuple[Any, ...]:
+    """The values of `TASK_COLUMNS`, with ids as the database has them."""
+    scheduled, job_id = row.scheduled_at, row.job_id
     return (
-        task_id,
+        id_of(row.task_id),
         row.queue_name,
         row.task_type,
         row.priority,
@@ -71,6 +72,7 @@ def columns_of(row: TaskRow, task_id: object) -> tuple[Any, ...]:
         row.tags,
         row.unique_key,
         row.trace,
+        None if job_id is None else id_of(job_id),
     )
 
 
@@ -88,7 +90,7 @@ def row_of(columns: Columns) -> TaskRow:
     for column, value in (("payload", columns[11]), ("tags", columns[12])):
         if value != _EMPTY and not isinstance(decode_json(value), dict):
             raise ValueError(f"{column} is no JSON object")
-    scheduled_us = columns[9]
+    scheduled_us, job_id = columns[9], columns[15]
     return TaskRow(
         task_id=uuid_of(columns[0]),
         queue_name=columns[1],
@@ -105,6 +107,7 @@ def row_of(columns: Columns) -> TaskRow:
         tags=columns[12],
         unique_key=columns[13],
         trace=columns[14],
+        job_id=None if job_id is None else uuid_of(job_id),
     )
 
 

@@ -8,18 +8,22 @@ Rules:
 - A live task is waiting, running or held. Held is what was paused, and what could not be read:
   then `error` says so.
 
-`{live}` has three indexes beside its keys, each for one question:
+`{live}` has four indexes beside its keys, each for one question:
 
 - ready: what may be claimed, in order. (queue, type, priority) is a lane, and a claim reads the
   heads of the lanes that it wants, so it never walks over what it does not handle, nor over what
   is not due.
 - lease: what runs, for settlements, rescue and nodes.
 - held: the queues of what is held, so that a survey finds all queues without reading all tasks.
+- job: the runs of a schedule, to count them.
+
+`{schedules}` has one beside its keys, due: what is planned, in the order in which it is due. A
+schedule that could not be read is not planned any more, and `error` says why.
 """
 
 from typing import Final
 
-TABLES: Final = ("live", "dead", "results", "paused", "nodes", "counters", "schema")
+TABLES: Final = ("live", "dead", "results", "paused", "nodes", "counters", "schedules", "schema")
 
 WAITING: Final = 0
 RUNNING: Final = 1
@@ -42,6 +46,7 @@ TASK_COLUMNS: Final = (
     "tags",
     "unique_key",
     "trace",
+    "job_id",
 )
 # What becomes of it, the same for the live and the dead.
 LAST_COLUMNS: Final = (
@@ -63,6 +68,18 @@ RESULT_COLUMNS: Final = (
     "result",
     "error",
     "worker_id",
+)
+SCHEDULE_COLUMNS: Final = (
+    "job_id",
+    "name",
+    "queue_name",
+    "task",
+    "trigger_json",  # the plain word is reserved
+    "next_run_us",
+    "misfire_grace_s",
+    "is_coalesced",
+    "instances_max",
+    "created_us",
 )
 
 _TASK: Final = """
@@ -117,14 +134,32 @@ FIRST: Final = (
 )
 """Version 1."""
 
+SECOND: Final = (
+    "ALTER TABLE {live} ADD COLUMN job_id {id}",
+    "ALTER TABLE {dead} ADD COLUMN job_id {id}",
+    "CREATE INDEX {live_job} ON {live} (job_id){where_job}",
+    "CREATE TABLE IF NOT EXISTS {schedules} (number {int} NOT NULL PRIMARY KEY,"
+    " version {int} NOT NULL, job_id {id} NOT NULL, name {name} NOT NULL,"
+    " queue_name {name} NOT NULL, task {bytes} NOT NULL, trigger_json {text} NOT NULL,"
+    " next_run_us {int}, misfire_grace_s {float}, is_coalesced {int} NOT NULL,"
+    " instances_max {int} NOT NULL, created_us {int} NOT NULL, error {text}){options}",
+    "CREATE UNIQUE INDEX {schedules_id} ON {schedules} (job_id)",
+    "CREATE INDEX {schedules_due} ON {schedules} (next_run_us, job_id){where_due}",
+    "INSERT INTO {counters} (name, value) VALUES ('schedule', 0)",
+)
+"""Version 2: schedules, and whose run a task is."""
+
 INDEXES: Final = (
     "live_id",
     "live_key",
     "live_lease",
     "live_ready",
     "live_held",
+    "live_job",
     "dead_id",
     "dead_queue",
     "dead_ended",
     "results_ended",
+    "schedules_id",
+    "schedules_due",
 )

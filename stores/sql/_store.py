@@ -3,8 +3,8 @@
 Rules:
 - A call is one transaction in one hop to a worker thread. A cancelled call is waited for: what it
   did, it did to the end, and its connection is whole.
-- Statements are written once, in `_add`, `_settle`, `_claim`, `_edit`, `_look` and `_nodes`; what a
-  database says differently is its `Dialect`'s.
+- Statements are written once, in `_add`, `_settle`, `_claim`, `_edit`, `_look`, `_nodes` and
+  `_schedules`; what a database says differently is its `Dialect`'s.
 - SQLite has one writer at a time, in this process by a limiter of one, among processes by
   BEGIN IMMEDIATE.
 
@@ -15,17 +15,29 @@ Rules:
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from uuid import UUID
 
 from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
-from ..base import Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
-from ..records import AddOutcome, ClaimedTask, Counts, NodeView, TaskRow, TaskView
-from ..requests import Beat, Change, Claims, Purge, Query, Settlement
-from . import _claim, _edit, _look, _nodes, _settle
+from ..records import (
+    AddOutcome,
+    ClaimedTask,
+    Counts,
+    FireOutcome,
+    NodeView,
+    ScheduleView,
+    TaskRow,
+    TaskView,
+)
+from ..requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, Settlement
+from . import _claim, _edit, _look, _nodes, _schedules, _settle
 from ._add import add
 from ._connect import CONNECTIONS, dialect_for, make_engine, read_url
 from ._dialect import Tx
@@ -232,3 +244,23 @@ class SqlStore:
         return await self._write(
             "purge", lambda tx: _edit.purge(tx, what, self._result_ttl_us, self._dead_ttl_us)
         )
+
+    # --- schedules -------------------------------------------------------------------------
+
+    async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        return await self._write("plan", lambda tx: _schedules.plan(tx, changes))
+
+    async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
+        while True:
+            try:
+                return await self._look("due", lambda tx: _schedules.due(tx, limit, after))
+            except _claim.Unreadable as error:
+                await self._hop(self._writers, partial(self._database.park, error))
+
+    async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
+        return await self._write("fire", lambda tx: _schedules.fire(tx, fires))
+
+    async def schedules(
+        self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0
+    ) -> list[ScheduleView]:
+        return await self._look("schedules", lambda tx: _schedules.find(tx, job_ids, limit, after))

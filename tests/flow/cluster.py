@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 import anyio
 
@@ -17,14 +18,19 @@ from oncue.stores import (
     ClaimedTask,
     Claims,
     Counts,
+    Due,
     Edited,
     Exchanged,
+    Fire,
+    FireOutcome,
     MemoryStore,
     NodeView,
     Pulse,
     Purge,
     Query,
     Reconciled,
+    ScheduleChange,
+    ScheduleView,
     Settlement,
     Store,
     StoreUnavailable,
@@ -111,6 +117,22 @@ class Link:
 
     async def find(self, query: Query) -> list[TaskView]:
         return await self._call("find", lambda: self._store.find(query))
+
+    async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        return await self._call("plan", lambda: self._store.plan(changes))
+
+    async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
+        return await self._call("due", lambda: self._store.due(limit, after))
+
+    async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
+        return await self._call("fire", lambda: self._store.fire(fires))
+
+    async def schedules(
+        self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0
+    ) -> list[ScheduleView]:
+        return await self._call(
+            "schedules", lambda: self._store.schedules(job_ids, limit=limit, after=after)
+        )
 
     async def count(self, queue_name: str | None = None) -> Counts:
         return await self._call("count", lambda: self._store.count(queue_name))
