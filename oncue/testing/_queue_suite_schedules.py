@@ -2,14 +2,12 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import anyio
 import pytest
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]
-from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
 
-from oncue.actors.errors import DuplicateJob
 from oncue.actors.job_events import (
     EVENT_JOB_ADDED,
     EVENT_JOB_EXECUTED,
@@ -23,7 +21,7 @@ from oncue.adapters.base import QueueBase
 from oncue.adapters.metadata import QueueCapability
 from oncue.adapters.scheduled import ScheduledQueue
 from oncue.runtime import Clock
-from oncue.stores import TaskData, TaskPriority
+from oncue.stores import TaskData
 
 from ._queue_suite_base import LIMIT_S, Gate, QueueSuiteBase, needs, new_task
 
@@ -65,7 +63,6 @@ class ScheduledSuiteBase(QueueSuiteBase):
         assert job is not None
         assert job.next_run_time is not None
         return job.next_run_time
-
 
 
 class FiringTests(ScheduledSuiteBase):
