@@ -42,18 +42,20 @@ from .log import emit
 from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
-    DueSchedules,
     EventMessage,
-    FireSchedules,
-    LookAtSchedules,
     PoolMessage,
     Publish,
-    SchedulerMessage,
     StoreMessage,
     Wake,
     hint,
 )
 from .misfire import Verdict, decide_fire
+from .planning import (
+    DueSchedules,
+    FireSchedules,
+    LookAtSchedules,
+    SchedulerMessage,
+)
 from .schedules import occurrence_id, run_of, template_of
 from .tally import Tally
 from .triggers import Trigger, decode

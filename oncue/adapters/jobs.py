@@ -19,14 +19,16 @@ from oncue.actors.job_events import EVENT_JOB_MODIFIED, EVENT_JOB_REMOVED, task_
 from oncue.actors.jobs import job_of_schedule
 from oncue.actors.messages import (
     Add,
-    ChangeSchedules,
-    DueSchedules,
     Edit,
-    FindSchedules,
-    LookAtSchedules,
     hint,
 )
 from oncue.actors.misfire import first_run
+from oncue.actors.planning import (
+    ChangeSchedules,
+    DueSchedules,
+    FindSchedules,
+    LookAtSchedules,
+)
 from oncue.actors.schedules import run_of, template_of
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.triggers import decode

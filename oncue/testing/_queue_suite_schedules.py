@@ -98,6 +98,7 @@ class FiringTests(ScheduledSuiteBase):
     async def test_a_schedule_fires_whether_or_not_its_type_is_handled(
         self, jobs: ScheduledQueue, clock: Clock
     ) -> None:
+        """D3.2."""
         async with jobs:
             job_id = await jobs.add_interval_job("nobody's", seconds=EVERY_S)
             with anyio.fail_after(LIMIT_S):
@@ -156,6 +157,7 @@ class FiringTests(ScheduledSuiteBase):
     async def test_what_is_later_than_its_grace_is_missed_and_told(
         self, jobs: ScheduledQueue, runs: Runs, clock: Clock
     ) -> None:
+        """D3.6."""
         missed = jobs.events(EVENT_JOB_MISSED)
         async with jobs:
             await jobs.add_interval_job(
