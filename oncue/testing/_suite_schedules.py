@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -49,7 +50,7 @@ def make_schedule(
     )
 
 
-def make_run(job_id: UUID, **fields: object) -> TaskRow:
+def make_run(job_id: UUID, **fields: Any) -> TaskRow:
     """A run of a schedule."""
     return make_row(job_id=job_id, **fields)
 
