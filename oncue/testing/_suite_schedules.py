@@ -165,6 +165,7 @@ class ScheduleTests(SuiteBase):
         while page := (await store.due(3, after)).schedules:
             assert len(page) <= 3
             seen += page
+            assert len(seen) <= len(rows), "it goes on"
             last = page[-1].row
             assert last.next_run_at is not None
             after = last.next_run_at, last.job_id
