@@ -58,6 +58,7 @@ from .planning import (
 )
 from .schedules import occurrence_id, run_of, template_of
 from .tally import Tally
+from .tracing import log_enqueued
 from .triggers import Trigger, decode
 
 PAGE: Final = 1000
@@ -102,12 +103,14 @@ class Scheduler(Actor[SchedulerMessage]):
         events: str,
         listeners: Listeners,
         tally: Tally,
+        tracing: bool,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
         self._paths = store, pool, events
         self._listeners = listeners
         self._tally = tally
+        self._tracing = tracing
         self._random = entropy.random
         self._poll_interval_s = poll_interval_s
         self._trigger_of = lru_cache(KNOWN_MAX)(decode)
@@ -207,11 +210,18 @@ class Scheduler(Actor[SchedulerMessage]):
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
+                if self._tracing:
+                    self._log(decided.rows, outcome)
         for name in queues:
             hint(self._pool, Wake(queue_name=name))
         wanted = [event for event in events if self._listeners.wants(event.code)]
         if wanted:
             hint(self._events, Publish(events=wanted))
+
+    def _log(self, rows: Sequence[TaskRow], outcome: Fired) -> None:
+        for row, added in zip(rows, outcome.outcomes, strict=True):
+            if isinstance(added, Added):
+                log_enqueued(row)
 
     def _account(self, decided: Decided, outcome: FireOutcome) -> list[SchedulerEvent]:
         """Count and log the runs that are not to be; the events of it all."""

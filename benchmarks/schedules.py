@@ -51,8 +51,14 @@ async def load(url: str, jobs: int) -> None:
                 AddSchedule(
                     row=queue._row(
                         TaskData(task_type="noop", payload={"n": number}),
-                        crontab(f"{number % 60} {number // 60 % 24} 29 2 *", timezone="Europe/Berlin"),
-                        None, UNSET, UNSET, UNSET, now,
+                        crontab(
+                            f"{number % 60} {number // 60 % 24} 29 2 *", timezone="Europe/Berlin"
+                        ),
+                        None,
+                        UNSET,
+                        UNSET,
+                        UNSET,
+                        now,
                     )  # fmt: skip
                 )
                 for number in range(start, min(start + 1000, jobs))
