@@ -1,9 +1,11 @@
-"""Real servers for the tests: PostgreSQL from its wheel, MySQL where a URL names one.
+"""Servers for the tests: PostgreSQL from its wheel, MySQL where a URL names one; and SecantusDB.
 
 Rules:
 - `ONCUE_TEST_POSTGRES_URL` and `ONCUE_TEST_MYSQL_URL` point the tests elsewhere; `.ci/run` starts a
   MariaDB and sets the latter. Without it there are none of MySQL, as no wheel
   brings one, and its conformance suite says that it is skipped.
+- No wheel brings MongoDB either. SecantusDB speaks its protocol, and passes for a replica set of
+  one, or for a server alone; it is not MongoDB. `ONCUE_TEST_MONGODB_URL` names a real one.
 - The server is started when the first test wants it, and stopped at the end of the run.
 - Tests share one database and have tables of their own, told by a prefix, which leave with them.
 """
@@ -12,7 +14,9 @@ import atexit
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Generator
@@ -26,6 +30,8 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -117,6 +123,110 @@ def mysql_url() -> str:
     if MYSQL_URL is None:
         pytest.skip("ONCUE_TEST_MYSQL_URL is not set", allow_module_level=True)
     return MYSQL_URL
+
+
+class Secantus:
+    """The wheel's SecantusDB, in a folder and on a port of its own."""
+
+    def __init__(self, *options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="oncue-mongo-", dir="/tmp"))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._options = ["--port", str(self._port), "--storage-path", str(self.folder), *options]
+        self._process: subprocess.Popen[Any] | None = None
+        self.url = f"mongodb://127.0.0.1:{self._port}/"
+
+    def start(self) -> None:
+        """Return once it answers."""
+        assert self._process is None
+        program = Path(sys.executable).with_name("secantusd-py")
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(program), *self._options], stdout=log, stderr=log
+            )
+        try:
+            with MongoClient[dict[str, Any]](self.url, serverSelectionTimeoutMS=20_000) as client:
+                client.admin.command("hello")
+        except PyMongoError:
+            raise AssertionError((self.folder / "log").read_text()) from None
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM: stop. SIGKILL: crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+        self._process = None
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def own_secantus(*options: str) -> Generator[Secantus]:
+    """A started server that a test may stop."""
+    server = Secantus(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@cache
+def _shared_secantus(*options: str) -> Secantus:
+    server = Secantus(*options)
+    atexit.register(server.remove)
+    server.start()
+    return server
+
+
+def mongodb_url() -> str:
+    """A MongoDB that has transactions, or what passes for one."""
+    return os.environ.get("ONCUE_TEST_MONGODB_URL") or _shared_secantus().url
+
+
+def lone_mongodb_url() -> str:
+    """A server alone, which has none, or what passes for one: never the URL's."""
+    return _shared_secantus("--standalone").url
+
+
+class Collections:
+    """Collections of a test's own in a shared database."""
+
+    database = "oncue_tests"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.prefix = f"t{os.getpid()}_{next(_numbers)}"
+        self.client = MongoClient[dict[str, Any]](url, uuidRepresentation="standard")
+        self.all = self.client[self.database]
+
+    def _names(self) -> list[str]:
+        names = self.all.list_collection_names()
+        return [name for name in names if name.startswith(f"{self.prefix}_")]
+
+    def wipe(self) -> None:
+        """Leave the collections, and nothing in them but the counters."""
+        for name in self._names():
+            if not name.endswith("_counters"):
+                self.all[name].delete_many({})
+
+    def drop(self) -> None:
+        for name in self._names():
+            self.all[name].drop()
+        self.client.close()
+
+
+@contextmanager
+def collections(url: str) -> Generator[Collections]:
+    """Collections of one's own, dropped at the end."""
+    mine = Collections(url)
+    try:
+        yield mine
+    finally:
+        mine.drop()
 
 
 class Tables:
