@@ -141,9 +141,7 @@ class Secantus:
         assert self._process is None
         program = Path(sys.executable).with_name("secantusd-py")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(program), *self._options], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([str(program), *self._options], stdout=log, stderr=log)
         try:
             with MongoClient[dict[str, Any]](self.url, serverSelectionTimeoutMS=20_000) as client:
                 client.admin.command("hello")

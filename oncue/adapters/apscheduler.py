@@ -25,6 +25,7 @@ from oncue.stores.task import NAME_PATTERN
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
 EMBEDDED_URL = "sqlite:///oncue.db"
+MONGODB_URL = "mongodb://localhost:27017"
 BEAT_ALONE_S = 1.0
 """How often a node that has its store to itself looks whether somebody has taken its place."""
 WATCH_SHARE = 0.02
@@ -38,10 +39,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
 
     job_store_type: JobStoreType = "memory"
     """Where tasks are kept: `memory` is gone with the process; `sqlalchemy` is SQLite, PostgreSQL,
-    MySQL or MariaDB."""
+    MySQL or MariaDB; `mongodb` is MongoDB."""
     job_store_url: Annotated[str | None, Field(repr=False)] = None
-    """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
-    the file `oncue.db` of SQLite."""
+    """The store's address, `postgresql://user:password@host/name` or
+    `mongodb://user:password@host/`; without one, `sqlalchemy` is the file `oncue.db` of SQLite, and
+    `mongodb` this machine's."""
     sqlalchemy_tablename: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")] = (
         "apscheduler_jobs"
     )
@@ -52,11 +54,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """`FULL`: what is acknowledged is on disk. `NORMAL`: faster, and a power failure may lose the
     last moments."""
     mongodb_database: str = "apscheduler"
-    """The database of a MongoDB store."""
+    """The database of a MongoDB store; its address only names the one that knows the user."""
     mongodb_collection: str = "jobs"
     """What the names of its collections begin with."""
     mongodb_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
-    """Arguments of its client."""
+    """Arguments of its `MongoClient`, which win over the address's."""
     redis_jobs_key: str = "apscheduler.jobs"
     """What the keys of tasks begin with in a Redis store."""
     redis_run_times_key: str = "apscheduler.run_times"
@@ -76,10 +78,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
     @field_validator("job_store_type")
     @classmethod
     def _is_there(cls, kind: JobStoreType) -> JobStoreType:
-        if kind in ("mongodb", "redis"):
+        if kind == "redis":
             raise PydanticCustomError(
                 "no_such_store",
-                f"a {kind} job store is not available in this version; use sqlalchemy or memory",
+                "a redis job store is not available in this version; use sqlalchemy, mongodb or "
+                "memory",
             )
         return kind
 
@@ -93,13 +96,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "no_address",
                 "a memory job store has no address; for a store that keeps tasks, set "
-                "job_store_type to sqlalchemy",
+                "job_store_type to sqlalchemy or mongodb",
             )
-        with suppress(ModuleNotFoundError):  # SQLAlchemy is missed when the store is made
-            from oncue.stores.sql import read_url
-
+        with suppress(ModuleNotFoundError):  # a driver is missed when the store is made
             try:
-                read_url(url)
+                _read_url(kind, url)
             except ValueError as error:
                 raise PydanticCustomError("no_address", "{why}", {"why": str(error)}) from None
         return url
@@ -118,19 +119,32 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "nothing_shared",
                 "a memory job store cannot be shared by several nodes; set job_store_type to "
-                "sqlalchemy and job_store_url to a database that all of them reach",
+                "sqlalchemy or mongodb and job_store_url to a database that all of them reach",
             )
         return enabled
 
     @classmethod
     def of_url(cls, url: str) -> dict[str, Any]:
         """A database's address."""
-        return {"job_store_type": "sqlalchemy", "job_store_url": url}
+        kind = "mongodb" if url.startswith("mongodb") else "sqlalchemy"
+        return {"job_store_type": kind, "job_store_url": url}
 
     @property
     def executor(self) -> ExecutorKind:
         """`executor_type` by the name that handlers know."""
         return "async" if self.executor_type == "asyncio" else self.executor_type
+
+
+def _read_url(kind: JobStoreType, url: str) -> None:
+    """Raises ValueError for what is no address, ModuleNotFoundError without the driver."""
+    if kind == "mongodb":
+        from oncue.stores import mongo
+
+        mongo.read_url(url)
+    else:
+        from oncue.stores import sql
+
+        sql.read_url(url)
 
 
 class APSchedulerQueue(ScheduledQueue):
@@ -174,10 +188,22 @@ class APSchedulerQueue(ScheduledQueue):
                 result_cache_limit=settings.result_cache_limit,
             )
         # A driver is loaded by whoever uses it.
+        if settings.job_store_type == "mongodb":
+            from oncue.stores import mongo
+
+            self._schema_version = mongo.SCHEMA_VERSION
+            return mongo.MongoStore(
+                settings.job_store_url or MONGODB_URL,
+                database=settings.mongodb_database,
+                collection=settings.mongodb_collection,
+                result_ttl_s=settings.result_ttl,
+                dead_letter_ttl_s=settings.dead_letter_ttl,
+                client_options=settings.mongodb_client_options,
+                hold=self._clock.hold,
+            )
         from oncue.stores.sql import SCHEMA_VERSION, SqlStore
 
         self._schema_version = SCHEMA_VERSION
-
         url = settings.job_store_url or EMBEDDED_URL
         return SqlStore(
             url,
@@ -193,7 +219,7 @@ class APSchedulerQueue(ScheduledQueue):
 
     def missing_file(self) -> Path | None:
         """SQLite's file, where it is not there yet: to open the queue would make it."""
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return None
         from oncue.stores.sql import read_url
 
@@ -204,7 +230,7 @@ class APSchedulerQueue(ScheduledQueue):
         return Path(name)
 
     async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return await super()._add_within(connection, row)
         from sqlalchemy import Connection
         from sqlalchemy.orm import Session
@@ -276,5 +302,7 @@ MODULE_METADATA = QueueMetadata(
         QueueCapability.CRON,
     },
     settings=APSchedulerSettings,
-    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
+    url_schemes=frozenset(
+        {"sqlite", "postgresql", "postgres", "mysql", "mariadb", "mongodb", "mongodb+srv"}
+    ),
 )

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from ..records import Added, AddOutcome, AlreadyKnown, TaskRow, UniqueTaken
@@ -53,7 +55,7 @@ def add(
 def _add(call: Call, pending: dict[UUID, Document]) -> dict[UUID, AddOutcome]:
     outcomes: dict[UUID, AddOutcome] = {}
     for _ in range(_ROUNDS_MAX):
-        refused = _insert(call, list(pending.values()))
+        refused = insert(call.tasks, list(pending.values()))
         outcomes.update((key, _ADDED) for key in pending.keys() - refused)
         outcomes.update(_reasons(call, {key: pending[key] for key in refused}))
         pending = {key: each for key, each in pending.items() if key not in outcomes}
@@ -62,12 +64,16 @@ def _add(call: Call, pending: dict[UUID, Document]) -> dict[UUID, AddOutcome]:
     raise Conflict
 
 
-def _insert(call: Call, documents: Sequence[Document]) -> set[UUID]:
+def insert(
+    collection: Collection[Document],
+    documents: Sequence[Document],
+    session: ClientSession | None = None,
+) -> set[UUID]:
     """Write all that can be; the ids of those whose id or key is taken."""
     if not documents:
         return set()
     try:
-        call.tasks.insert_many(documents, ordered=False, session=call.session)
+        collection.insert_many(documents, ordered=False, session=session)
     except BulkWriteError as error:
         details: Any = error.details
         failed: list[Document] = details["writeErrors"]
@@ -127,6 +133,6 @@ def _add_within(call: Call, documents: dict[UUID, Document]) -> dict[UUID, AddOu
                 holders[key] = task_id
         else:
             outcomes[task_id] = UniqueTaken(live_task_id=holders[key])
-    if _insert(call, chosen):
+    if insert(call.tasks, chosen, call.session):
         raise Conflict
     return outcomes

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -80,8 +80,7 @@ class Call:
 
     def number(self, name: str, count: int = 1) -> int:
         """The last of `count` numbers of a counter, none of which was given before."""
-        counter = self.counters.find_one_and_update(
+        counter: Any = self.counters.find_one_and_update(
             {"_id": name}, {"$inc": {"value": count}}, upsert=True, return_document=True
         )
-        value: int = counter["value"]
-        return value
+        return int(counter["value"])

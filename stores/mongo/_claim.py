@@ -71,10 +71,7 @@ def _take(
 def _heads(call: Call, name: str, task_types: frozenset[str] | None, limit: int) -> list[UUID]:
     """The first `limit` that are ready, of these types."""
     waits: Document = {"state": WAITING, "queue_name": name}
-    if task_types is None:
-        types = call.tasks.distinct("task_type", waits)
-    else:
-        types = sorted(task_types)
+    types = call.tasks.distinct("task_type", waits) if task_types is None else sorted(task_types)
     ready = {**waits, "task_type": {"$in": types}, "run_us": {"$lte": call.now_us}}
     found = call.tasks.find(ready, {"_id": 1}).sort(_ORDER).limit(limit).hint(READY)
     return [document["_id"] for document in found]

@@ -20,7 +20,7 @@ MAJORITY_S_MAX: Final = 30
 """How long a write may wait for the majority of a replica set to have it."""
 CONNECTIONS: Final = 5
 
-_URL: Final = re.compile(r"(mongodb(?:\+srv)?)://(?:[^@/]*@)?([^@/?]+)(?:/([^?]*))?(?:\?.*)?", re.S)
+_URL: Final = re.compile(r"(mongodb(?:\+srv)?)://(?:[^@/]*@)?([^@/?]+)(?:[/?].*)?", re.S)
 _LOOKS: Final = "no address of a MongoDB; one looks like mongodb://user:password@host/"
 CODEC: Final[CodecOptions[Document]] = CodecOptions(
     document_class=dict,
@@ -30,21 +30,18 @@ CODEC: Final[CodecOptions[Document]] = CodecOptions(
 )
 
 
-def read_url(text: str) -> tuple[str, str | None]:
-    """Of an address what may be shown of it, and the database it names, if any.
-
-    Raises ValueError, whose text has nothing of a password.
-    """
+def read_url(text: str) -> str:
+    """What may be shown of an address. Raises ValueError, whose text has nothing of a password."""
     url = _URL.fullmatch(text)
     if url is None:
         raise ValueError(_LOOKS)
-    scheme, hosts, database = url.groups()
+    scheme, hosts = url.groups()
     if scheme == "mongodb":  # to read the other one, a name server must be asked
         try:
             uri_parser.parse_uri(text, warn=False)
         except (PyMongoError, ValueError):
             raise ValueError(_LOOKS) from None
-    return f"{scheme}://{hosts}", database or None
+    return f"{scheme}://{hosts}"
 
 
 def make_client(url: str, options: Mapping[str, Any]) -> MongoClient[Document]:

@@ -118,9 +118,9 @@ class Database:
         return self._mapped(doing, lambda: self._in_transaction(work), _TRIES_MAX)
 
     def _in_transaction(self, work: Callable[[Call], T]) -> T:
-        with self.client.start_session() as session:
-            with session.start_transaction(read_concern=ReadConcern("snapshot")):
-                return work(self.call(session))
+        snapshot = ReadConcern("snapshot")
+        with self.client.start_session() as session, session.start_transaction(snapshot):
+            return work(self.call(session))
 
     def call(self, session: ClientSession | None = None, read: str | None = None) -> Call:
         """The beginning of a call: it asks for the time."""
@@ -141,7 +141,7 @@ class Database:
     def _now_us(self) -> int:
         if self._clock is not None:
             return microseconds(self._clock.now())
-        hello = self.client.get_database("admin", codec_options=CODEC).command("hello")
+        hello = self.client.admin.command("hello", codec_options=CODEC)
         return microseconds(hello["localTime"])
 
     # --- errors ------------------------------------------------------------------------------

@@ -132,18 +132,18 @@ def holder_of(document: Document) -> Holder | None:
     return Holder(task_id=document["_id"], node=document["node"], lease=document["lease"])
 
 
+_STATUSES: Final = {
+    RUNNING: TaskStatus.PROCESSING,
+    HELD: TaskStatus.PAUSED,
+    DEAD: TaskStatus.DEAD_LETTER,
+}
+
+
 def _status_of(document: Document) -> TaskStatus:
-    match document["state"]:
-        case 0:
-            return waiting_status(document["retry_count"])
-        case 1:
-            return TaskStatus.PROCESSING
-        case 2:
-            return TaskStatus.PAUSED
-        case 3:
-            return TaskStatus.DEAD_LETTER
-        case _:
-            return TaskStatus(document["status"])
+    state = document["state"]
+    if state == WAITING:
+        return waiting_status(document["retry_count"])
+    return TaskStatus(document["status"]) if state == ENDED else _STATUSES[state]
 
 
 def view_of(document: Document, result_ttl_us: int, dead_ttl_us: int) -> TaskView:

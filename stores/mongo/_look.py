@@ -55,7 +55,9 @@ def queues(call: Call) -> list[str]:
 
 def _names(call: Call, *states: int) -> set[str]:
     # One after the other, as each has an index of its own to jump through.
-    return {name for state in states for name in call.tasks.distinct("queue_name", {"state": state})}
+    return {
+        name for state in states for name in call.tasks.distinct("queue_name", {"state": state})
+    }
 
 
 # --- find ----------------------------------------------------------------------------------

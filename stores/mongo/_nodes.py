@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
@@ -29,14 +30,12 @@ def join(call: Call, node: str, beat_s: float | None, restarted: bool) -> int:
     """A new incarnation of the node."""
     incarnation = call.number("incarnation")
     told = {"incarnation": incarnation, "beat_s": beat_s, "beat_at_us": call.now_us}
-    try:
+    with suppress(DuplicateKeyError):  # somebody has joined under its name since: it will be told
         call.nodes.update_one(
             {"_id": node, "incarnation": {"$lt": incarnation}},
             {"$set": told, "$unset": {"gone": ""}},
             upsert=True,
         )
-    except DuplicateKeyError:
-        pass  # somebody has joined under its name since, and it will be told
     if restarted:
         put_back(call, {"node": node, "lease": {"$lt": first_lease(incarnation)}})
     return incarnation

@@ -1,44 +1,25 @@
-"""Schedules: planned, looked at, and fired.
+"""Schedules: planned, and looked at."""
 
-Rules:
-- The fence is (_id, version) and nothing else: who moves a schedule on compares its version.
-- To fire is one transaction where there is one. Without, the runs are added first and the schedule
-  is moved on afterwards: who dies in between has lost nothing, as the schedule is still due, and
-  doubled nothing, as whoever fires it then adds the same ids, which are known.
-- So such an id outlives its run: `owed_to` is the version of the schedule that it was added for,
-  and while that is the schedule's still, no purge removes it. Once it has moved on, the mark goes.
-- Who added runs first and was overtaken then by a change of the schedule takes back those that wait
-  still, if the schedule's document tells that its version was never fired (`fired` is the last that
-  was). Where it cannot tell, they stay: it is as if the schedule had been fired before the change.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import count, islice
 from typing import Final, assert_never
 from uuid import UUID
 
 import structlog
-from pymongo import ASCENDING, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo import ASCENDING
 
 from .._moments import microseconds, moment_at
 from .._versions import first_version
 from ..base import Due
 from ..records import (
-    Added,
-    Fired,
-    FireOutcome,
-    InstancesFull,
-    Overtaken,
+    ScheduleRow,
     ScheduleView,
-    TaskRow,
 )
-from ..requests import AddSchedule, Fire, RemoveSchedule, ReplaceSchedule, ScheduleChange
-from ._add import add
+from ..requests import AddSchedule, RemoveSchedule, ReplaceSchedule, ScheduleChange
+from ._add import insert
 from ._call import Call
 from ._documents import UNREADABLE, given, schedule_fields, schedule_view_of
-from ._schema import DUE, HELD, IS_LIVE, RUNS, WAITING, Document
+from ._schema import DUE, IS_LIVE, RUNS, Document
 
 _ORDER: Final = [("next_run_us", ASCENDING), ("_id", ASCENDING)]
 
@@ -48,27 +29,36 @@ _ORDER: Final = [("next_run_us", ASCENDING), ("_id", ASCENDING)]
 
 def plan(call: Call, changes: Sequence[ScheduleChange]) -> list[bool]:
     """Whether each change applied."""
-    wanted = sum(isinstance(change, AddSchedule) for change in changes)
-    last = call.number("schedule", wanted) if wanted else 0
-    numbers = count(last - wanted + 1)
-    return [_apply(call, change, numbers) for change in changes]
+    applied: list[bool] = []
+    fresh: list[ScheduleRow] = []  # those that follow each other are added at once
+    for change in changes:
+        if isinstance(change, AddSchedule):
+            fresh.append(change.row)
+        else:
+            applied += _add(call, fresh)
+            applied.append(_apply(call, change))
+            fresh = []
+    return applied + _add(call, fresh)
 
 
-def _apply(call: Call, change: ScheduleChange, numbers: Iterator[int]) -> bool:
+def _add(call: Call, rows: Sequence[ScheduleRow]) -> list[bool]:
+    """All those whose ids are free; of each, whether it was taken."""
+    if not rows:
+        return []
+    first = call.number("schedule", len(rows)) - len(rows) + 1
+    fresh: dict[UUID, Document] = {}
+    for number, row in enumerate(rows, first):
+        document = given(number=number, version=first_version(number), **schedule_fields(row))
+        fresh.setdefault(row.job_id, {"_id": row.job_id, **document})
+    refused = insert(call.schedules, list(fresh.values()))
+    return [
+        row.job_id not in refused and fresh[row.job_id]["number"] == number
+        for number, row in enumerate(rows, first)
+    ]
+
+
+def _apply(call: Call, change: ReplaceSchedule | RemoveSchedule) -> bool:
     match change:
-        case AddSchedule(row=row):
-            number = next(numbers)
-            document = given(
-                _id=row.job_id,
-                number=number,
-                version=first_version(number),
-                **schedule_fields(row),
-            )
-            try:
-                call.schedules.insert_one(document)
-            except DuplicateKeyError:
-                return False
-            return True
         case ReplaceSchedule(row=row, version=version):
             fields = schedule_fields(row)
             absent = [name for name, value in fields.items() if value is None]
@@ -118,9 +108,7 @@ def _due(call: Call, limit: int, after: tuple[datetime, UUID] | None) -> list[Do
     return list(call.schedules.find(is_due).sort(_ORDER).limit(limit).hint(DUE))
 
 
-def find(
-    call: Call, job_ids: Sequence[UUID] | None, limit: int, after: int
-) -> list[ScheduleView]:
+def find(call: Call, job_ids: Sequence[UUID] | None, limit: int, after: int) -> list[ScheduleView]:
     """What can be read of the schedules asked for."""
     if job_ids is None:
         listed = call.schedules.find({"number": {"$gt": after}}).sort("number").limit(limit)
@@ -131,11 +119,9 @@ def find(
     return [there[job_id] for job_id in job_ids if job_id in there]
 
 
-def _views(
-    call: Call, found: Sequence[Document]
-) -> tuple[list[ScheduleView], dict[object, str]]:
+def _views(call: Call, found: Sequence[Document]) -> tuple[list[ScheduleView], dict[object, str]]:
     """The views of what can be read, and why the others cannot, by id."""
-    live = _live(call, [document["_id"] for document in found])
+    live = live_runs(call, [document["_id"] for document in found])
     views: list[ScheduleView] = []
     unreadable: dict[object, str] = {}
     for document in found:
@@ -146,7 +132,7 @@ def _views(
     return views, unreadable
 
 
-def _live(
+def live_runs(
     call: Call, job_ids: Sequence[UUID], owed: bool = False
 ) -> dict[tuple[UUID, int | None], int]:
     """How many live tasks are runs of each; with `owed`, apart by the version they are owed to."""
@@ -170,128 +156,3 @@ def _park(call: Call, job_id: object, why: str) -> None:
         structlog.stdlib.get_logger("oncue.stores.mongo").error(
             "a schedule that cannot be read was set aside", job=job_id, why=why
         )
-
-
-# --- fire ------------------------------------------------------------------------------------
-
-
-def fire(call: Call, fires: Sequence[Fire]) -> list[FireOutcome]:
-    """One outcome per fire, in order."""
-    outcomes: list[FireOutcome] = []
-    while batch := _distinct(fires[len(outcomes) :]):
-        outcomes += _fire(call, batch)
-    return outcomes
-
-
-def _distinct(fires: Sequence[Fire]) -> list[Fire]:
-    """As many as can be fired at once: up to a schedule that is among them already."""
-    batch: dict[UUID, Fire] = {}
-    for each in fires:
-        if batch.setdefault(each.job_id, each) is not each:
-            break
-    return list(batch.values())
-
-
-def _fire(call: Call, fires: Sequence[Fire]) -> list[FireOutcome]:
-    """Of schedules that differ."""
-    versions = _versions(call, [each.job_id for each in fires])
-    moving = [each for each in fires if versions.get(each.job_id) == each.version]
-    full = _full(call, moving)
-    running = [each for each in moving if each.job_id not in full]
-    rows = [(row, each) for each in running for row in each.rows]
-    owed_to = None if call.session else [each.version for _, each in rows]
-    added = iter(add(call, [row for row, _ in rows], owed_to))
-    outcomes: dict[UUID, FireOutcome] = {
-        each.job_id: Fired(outcomes=list(islice(added, len(each.rows)))) for each in running
-    } | full
-    moved = _move_on(call, moving)
-    if call.session is None:
-        _unmark(call, [row.task_id for row, each in rows if each.job_id in moved])
-        for each in running:
-            if each.job_id not in moved:
-                _take_back(call, each, outcomes[each.job_id])
-    return [outcomes[each.job_id] if each.job_id in moved else Overtaken() for each in fires]
-
-
-def _versions(call: Call, job_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """The versions of those that are there."""
-    asked = {"_id": {"$in": list(job_ids)}}
-    found = call.schedules.find(asked, {"version": 1}, session=call.session)
-    return {document["_id"]: document["version"] for document in found}
-
-
-def _full(call: Call, fires: Sequence[Fire]) -> dict[UUID, FireOutcome]:
-    """Those that have as many live runs as they may, not counting what is owed to this version."""
-    limited = [each for each in fires if each.rows and each.instances_max is not None]
-    live = _live(call, [each.job_id for each in limited], owed=True)
-    full: dict[UUID, FireOutcome] = {}
-    for each in limited:
-        runs = sum(
-            number
-            for (job_id, owed_to), number in live.items()
-            if job_id == each.job_id and owed_to != each.version
-        )
-        if each.instances_max is not None and runs >= each.instances_max:
-            full[each.job_id] = InstancesFull(live=runs)
-    return full
-
-
-def _move_on(call: Call, fires: Sequence[Fire]) -> set[UUID]:
-    """Each to its next run, or away when there is none; those that were not overtaken."""
-    ended = [each for each in fires if each.next_run_at is None]
-    moved = {each.job_id for each in ended if _end(call, each)}
-    going = {each.job_id: each for each in fires if each.next_run_at is not None}
-    if not going:
-        return moved
-    mark = [call.sender, call.place()]
-    done = call.schedules.bulk_write(
-        [_move(each, mark) for each in going.values()], ordered=False, session=call.session
-    )
-    if done.matched_count == len(going):
-        return moved | going.keys()
-    # Some were overtaken, which of a transaction's would have ended it.
-    marked = call.schedules.find({"_id": {"$in": list(going)}, "fired_by": mark}, {"_id": 1})
-    return moved | {document["_id"] for document in marked}
-
-
-def _move(fire: Fire, mark: Sequence[int]) -> UpdateOne:
-    assert fire.next_run_at is not None
-    told: Document = {
-        "next_run_us": microseconds(fire.next_run_at),
-        "fired": fire.version,
-        "fired_by": mark,
-    }
-    return UpdateOne(_at(fire), {"$set": told, "$inc": {"version": 1}})
-
-
-def _end(call: Call, fire: Fire) -> bool:
-    return call.schedules.delete_one(_at(fire), session=call.session).deleted_count > 0
-
-
-def _at(fire: Fire) -> Document:
-    return {"_id": fire.job_id, "version": fire.version}
-
-
-def _unmark(call: Call, ids: Sequence[UUID]) -> None:
-    """Their schedules have moved on: nobody will ask for these ids again."""
-    if ids:
-        owed = {"_id": {"$in": list(ids)}, "owed_to": {"$exists": True}}
-        call.tasks.update_many(owed, {"$unset": {"owed_to": ""}})
-
-
-def _take_back(call: Call, fire: Fire, outcome: FireOutcome) -> None:
-    """The runs that wait still, if this version was surely never fired."""
-    added = list(_added(fire.rows, outcome))
-    schedule = call.schedules.find_one({"_id": fire.job_id}, {"number": 1, "fired": 1})
-    if not added or schedule is None or first_version(schedule["number"]) > fire.version:
-        return
-    if schedule.get("fired", 0) < fire.version:
-        waiting = {"state": {"$in": [WAITING, HELD]}, "owed_to": fire.version}
-        call.tasks.delete_many({"_id": {"$in": added}, **waiting})
-
-
-def _added(rows: Sequence[TaskRow], outcome: FireOutcome) -> Iterator[UUID]:
-    if isinstance(outcome, Fired):
-        for row, each in zip(rows, outcome.outcomes, strict=True):
-            if isinstance(each, Added):
-                yield row.task_id

@@ -22,6 +22,7 @@ named in the query that is to use it:
 - ended: dead letters and results, in the order in which they ended.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -113,7 +114,5 @@ def migrate(database: Mongo[Document], prefix: str) -> None:
         return
     database[f"{prefix}_tasks"].create_indexes(list(_TASKS))
     database[f"{prefix}_schedules"].create_indexes(list(_SCHEDULES))
-    try:
+    with suppress(DuplicateKeyError):  # somebody else has done the same
         counters.insert_one({"_id": _SCHEMA, "value": VERSION})
-    except DuplicateKeyError:
-        pass  # somebody else has done the same

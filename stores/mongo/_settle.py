@@ -36,9 +36,7 @@ def settle(call: Call, settlements: Sequence[Settlement], keep_results: bool) ->
     if not firsts:
         return []
     place = call.place(len(settlements))
-    updates = [
-        _update(call, settlements[number], place + number) for number in firsts.values()
-    ]
+    updates = [_update(call, settlements[number], place + number) for number in firsts.values()]
     matched = call.tasks.bulk_write(updates, ordered=False).matched_count
     written = set(firsts.values())
     if matched < len(written):

@@ -2,8 +2,8 @@
 
 Each task is one document, and each of its moves one update of it, so what happens to a task happens
 whole, on any server. Where several documents change in a call (an exchange that settles many), each
-stands for itself: a call that fails may have done a part, and to repeat it is harmless. Only to fire
-schedules takes more, and is a transaction where there are any; see `_schedules` for how it is safe
+stands for itself: a call that fails may have done a part, and to repeat it is harmless. Only to
+fire schedules takes more, and is a transaction where there are any; `_fire` says how it is safe
 without.
 
 Rules:
@@ -42,7 +42,7 @@ from ..records import (
     TaskView,
 )
 from ..requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, Settlement
-from . import _claim, _edit, _look, _nodes, _schedules, _settle
+from . import _claim, _edit, _fire, _look, _nodes, _schedules, _settle
 from ._add import add
 from ._call import Call
 from ._connect import CONNECTIONS, make_client, read_url
@@ -63,8 +63,8 @@ class MongoStore:
     `url` is `mongodb://...` or `mongodb+srv://...`. `collection` is the beginning of all
     collections' names. With `result_ttl_s` 0 no result is kept: then a task's id may be added again
     once it has ended. `client_options` are `MongoClient`'s, and win over the URL's. `clock` stands
-    in for the server's, in tests. `hold` is entered for each hop to a thread; a virtual clock stands
-    still in it. Raises ValueError.
+    in for the server's, in tests. `hold` is entered for each hop to a thread; a virtual clock
+    stands still in it. Raises ValueError.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class MongoStore:
     ) -> None:
         if not _COLLECTION.fullmatch(collection):
             raise ValueError(f"collection must be a plain name, got {collection!r}")
-        self._shown = f"{read_url(url)[0]} database={database} collections={collection}"
+        self._shown = f"{read_url(url)} database={database} collections={collection}"
         self._database = Database(
             partial(make_client, url, client_options or {}),
             database,
@@ -103,6 +103,14 @@ class MongoStore:
     def parked(self) -> int:
         """How many documents that could not be read this store has set aside, with their error."""
         return self._database.parked
+
+    @property
+    def has_transactions(self) -> bool:
+        """Whether the server has transactions and change streams: not before `open`.
+
+        Without them a fire and a count are several statements, and hints are polling alone.
+        """
+        return self._database.is_replicated
 
     # --- life ------------------------------------------------------------------------------
 
@@ -239,7 +247,7 @@ class MongoStore:
         return await self._write("due", lambda call: _schedules.due(call, limit, after))
 
     async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
-        return await self._transact("fire", lambda call: _schedules.fire(call, fires))
+        return await self._transact("fire", lambda call: _fire.fire(call, fires))
 
     async def schedules(
         self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0

@@ -5,8 +5,8 @@ Rules:
   cancellation.
 - After each (re)connection everything is to be looked at, as hints were missed.
 - One's own hints are dropped, by the server: this process was told from within.
-- The driver waits in a thread, where nothing can interrupt it: who is cancelled leaves it to itself,
-  and it ends with its wait, which is short.
+- The driver waits in a thread, where nothing can interrupt it: who is cancelled leaves it to
+  itself, and it ends with its wait, which is short.
 """
 
 from collections import deque
@@ -58,7 +58,7 @@ class Stream:
         database = self._database
         others: Document = {"$ne": database.sender}
         changed = "updateDescription.updatedFields"
-        telling = [
+        telling: list[Document] = [
             {"operationType": "insert", "fullDocument.sender": others},
             {
                 "operationType": "update",
@@ -67,7 +67,7 @@ class Stream:
             },
         ]
         shown = {"operationType": 1, "fullDocument.queue_name": 1}
-        steps = [{"$match": {"$or": telling}}, {"$project": shown}]
+        steps: list[Document] = [{"$match": {"$or": telling}}, {"$project": shown}]
         return database.tasks.watch(steps, max_await_time_ms=WAIT_MS)
 
     def _note(self, change: Document | None) -> None:

@@ -57,6 +57,10 @@ def sql(url: str) -> dict[str, Any]:
     return {"job_store_type": "sqlalchemy", "job_store_url": url}
 
 
+def mongo(url: str) -> dict[str, Any]:
+    return {"job_store_type": "mongodb", "job_store_url": url}
+
+
 def test_settings_made_by_hand_show_no_password_either() -> None:
     with pytest.raises(ValidationError) as caught:
         APSchedulerSettings(job_store_url="postgresql://app:hunter2@db/x")
@@ -69,7 +73,10 @@ def test_settings_made_by_hand_show_no_password_either() -> None:
         ({"enable_clustering": True}, "enable_clustering: a memory job store cannot be shared"),
         ({"enable_clustering": True}, "set job_store_type to sqlalchemy and job_store_url to a"),
         ({"job_store_type": "redis"}, "a redis job store is not available in this version; use "),
-        ({"job_store_type": "mongodb"}, "job_store_type: a mongodb job store is not available"),
+        (mongo("postgresql://me:hunter2@db/x"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://me:hunter2@"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://me:hunter2:x@db/"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://db:hunter2/"), "job_store_url: no address of a MongoDB"),
         ({"job_store_type": "sqlite"}, "job_store_type: Input should be 'memory', 'sqlalchemy'"),
         ({"job_store_url": "sqlite:///x"}, "job_store_url: a memory job store has no address"),
         ({"executor_type": "gevent"}, "executor_type: Input should be 'asyncio', 'async', "),
@@ -104,6 +111,8 @@ def test_what_cannot_be_is_refused_with_what_can(settings: dict[str, Any], why: 
         "postgresql+psycopg://app@db/tasks",
         "mysql://app@db/tasks",
         "mariadb://app@db/tasks",
+        "mongodb://app@db,db2:27018/?replicaSet=rs",
+        "mongodb+srv://app@cluster.example/",
     ],
 )
 def test_a_databases_address_opens_it(url: str) -> None:
