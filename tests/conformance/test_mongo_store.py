@@ -10,6 +10,7 @@ import pytest
 
 from oncue.stores import Store
 from oncue.stores.mongo import MongoStore
+from oncue.testing._store_kit import Claimer
 from oncue.testing.store_suite import (
     DEAD_LETTER_TTL_S,
     RESULT_TTL_S,
@@ -46,6 +47,13 @@ class TestMongoStore(StoreSuite):
             result_ttl_s=RESULT_TTL_S,
             dead_letter_ttl_s=DEAD_LETTER_TTL_S,
         )
+
+    @pytest.mark.slow
+    @pytest.mark.watchdog(180)
+    async def test_a_thousand_schedules_are_fired_at_once(
+        self, store: Store, claimer: Claimer
+    ) -> None:
+        await super().test_a_thousand_schedules_are_fired_at_once(store, claimer)
 
 
 @pytest.mark.slow

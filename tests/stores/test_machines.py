@@ -1,6 +1,6 @@
 """Any history of calls and of nodes: each store against the model of `machine.py`."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from oncue.stores import Beat, Pulse, Reconciled, Store, incarnation_of
+from oncue.stores.mongo import MongoStore
 from oncue.stores.sql import SqlStore
 from oncue.testing._store_kit import START, TurnedClock
 from tests import servers
@@ -99,11 +100,18 @@ class ServerClock(TurnedClock):
         self._tables.turn(self.now())
 
 
-class SqlMachine(NodesMachine):
+class ThreadMachine(NodesMachine):
     """Its calls wait for a thread, so a loop runs them."""
 
-    tables: ClassVar[servers.Tables]
     portal: ClassVar[BlockingPortal]
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        result: T = self.portal.call(lambda: call)
+        return result
+
+
+class SqlMachine(ThreadMachine):
+    tables: ClassVar[servers.Tables]
     options: ClassVar[dict[str, Any]]
 
     def make_clock(self) -> TurnedClock:
@@ -120,10 +128,6 @@ class SqlMachine(NodesMachine):
             synchronous="NORMAL",
             engine_options=self.options,
         )
-
-    def do(self, call: Coroutine[Any, Any, T]) -> T:
-        result: T = self.portal.call(lambda: call)
-        return result
 
     def teardown(self) -> None:
         self.do(self.store.close())
@@ -143,3 +147,31 @@ def test_any_history_of_calls_on_sql(
         SqlMachine.options = {} if kind == "sqlite" else where.tables.freeze(START)
         few = settings(max_examples=10, stateful_step_count=30, deadline=None)
         run_state_machine_as_test(SqlMachine, settings=few)
+
+
+# --- the MongoDB store -----------------------------------------------------------------------
+
+
+class MongoMachine(ThreadMachine):
+    collections: ClassVar[servers.Collections]
+
+    def make_store(self) -> Store:
+        mine = self.collections
+        return MongoStore(
+            mine.url, database=mine.database, collection=mine.prefix, clock=self.clock
+        )
+
+    def teardown(self) -> None:
+        self.do(self.store.close())
+        self.collections.wipe()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", [servers.mongodb_url, servers.lone_mongodb_url])
+def test_any_history_of_calls_on_mongodb(url: Callable[[], str]) -> None:
+    """On SecantusDB, unless `ONCUE_TEST_MONGODB_URL` names another server."""
+    with servers.collections(url()) as mine, start_blocking_portal() as portal:
+        MongoMachine.collections = mine
+        MongoMachine.portal = portal
+        few = settings(max_examples=5, stateful_step_count=30, deadline=None)
+        run_state_machine_as_test(MongoMachine, settings=few)

@@ -71,7 +71,7 @@ def test_settings_made_by_hand_show_no_password_either() -> None:
     ("settings", "why"),
     [
         ({"enable_clustering": True}, "enable_clustering: a memory job store cannot be shared"),
-        ({"enable_clustering": True}, "set job_store_type to sqlalchemy and job_store_url to a"),
+        ({"enable_clustering": True}, "set job_store_type to sqlalchemy or mongodb and job_store"),
         ({"job_store_type": "redis"}, "a redis job store is not available in this version; use "),
         (mongo("postgresql://me:hunter2@db/x"), "job_store_url: no address of a MongoDB"),
         (mongo("mongodb://me:hunter2@"), "job_store_url: no address of a MongoDB"),
@@ -111,8 +111,6 @@ def test_what_cannot_be_is_refused_with_what_can(settings: dict[str, Any], why: 
         "postgresql+psycopg://app@db/tasks",
         "mysql://app@db/tasks",
         "mariadb://app@db/tasks",
-        "mongodb://app@db,db2:27018/?replicaSet=rs",
-        "mongodb+srv://app@cluster.example/",
     ],
 )
 def test_a_databases_address_opens_it(url: str) -> None:
@@ -121,6 +119,16 @@ def test_a_databases_address_opens_it(url: str) -> None:
     settings = queue.settings
     assert (settings.job_store_type, settings.job_store_url) == ("sqlalchemy", url)
     assert settings.max_workers == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["mongodb://app@db,db2:27018/?replicaSet=rs", "mongodb+srv://app@cluster.example/"]
+)
+def test_a_mongodbs_address_opens_it(url: str) -> None:
+    queue = open_queue(url, mongodb_database="app")
+    assert isinstance(queue, APSchedulerQueue)
+    settings = queue.settings
+    assert (settings.job_store_type, settings.job_store_url) == ("mongodb", url)
 
 
 def test_an_address_is_of_a_database_that_it_knows() -> None:
