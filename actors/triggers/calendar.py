@@ -54,15 +54,17 @@ class CalendarTrigger:
         check_bounds(None, None, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        return no_later(zones.after(max(moment, FIRST), self._wall_from, self), None)
+        return no_later(zones.after(max(moment, FIRST), self._not_before, self), None)
 
     def __str__(self) -> str:
-        steps = {"y": self.years, "months": self.months, "w": self.weeks, "d": self.days}
-        every = " ".join(f"{count} {unit}" for unit, count in steps.items() if count)
+        steps = {"year": self.years, "month": self.months, "week": self.weeks, "day": self.days}
+        every = ", ".join(
+            f"{count} {unit}{'s' if count > 1 else ''}" for unit, count in steps.items() if count
+        )
         until = f" until {self.end}" if self.end else ""
         return f"every {every} at {self.at} {self.timezone} from {self.start}{until}"
 
-    def _wall_from(self, wall: datetime) -> datetime | None:
+    def _not_before(self, wall: datetime) -> datetime | None:
         for day in self._dates(wall.date()):
             if self.end is not None and day > self.end:
                 return None

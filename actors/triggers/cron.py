@@ -60,7 +60,7 @@ class CronTrigger:
 
     def after(self, moment: datetime) -> datetime | None:
         moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.fields).from_, self), self.end)
+        return no_later(zones.after(moment, _pattern(self.fields).not_before, self), self.end)
 
     def __str__(self) -> str:
         given = "".join(f" {name}={text}" for name, text in self.fields.given().items())

@@ -51,7 +51,7 @@ class CrontabTrigger:
 
     def after(self, moment: datetime) -> datetime | None:
         moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.expression).from_, self), self.end)
+        return no_later(zones.after(moment, _pattern(self.expression).not_before, self), self.end)
 
     def __str__(self) -> str:
         return f"cron {self.expression} {self.timezone}{span(self.start, self.end)}"
