@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal
 
 from ...stores.task import YEARS
 from . import zones
-from .base import AS_JSON, FIRST, check_bounds, no_later
+from .base import AS_JSON, check_bounds, no_later
 from .zones import Fold, Gap
 
 _END: Final = date(YEARS.stop, 1, 1)
@@ -54,7 +54,7 @@ class CalendarTrigger:
         check_bounds(None, None, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        return no_later(zones.after(max(moment, FIRST), self._not_before, self), None)
+        return no_later(zones.after(moment, self._not_before, self), None)
 
     def __str__(self) -> str:
         steps = {"year": self.years, "month": self.months, "week": self.weeks, "day": self.days}
@@ -98,9 +98,11 @@ class CalendarTrigger:
 def _added(day: date, months: int, days: int) -> date | None:
     """The date one step on; None where it is past all that a store can keep."""
     month = _month(day) + months
-    while (moved := _in_month(month, day.day)) is None:
+    while month < _month(_END):
+        if (moved := _in_month(month, day.day)) is not None:
+            return moved + timedelta(days) if days < (_END - moved).days else None
         month += months
-    return moved + timedelta(days) if days < (_END - moved).days else None
+    return None
 
 
 def _month(day: date) -> int:

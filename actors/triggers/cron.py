@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from ...stores.task import YEARS
 from . import _apscheduler as aps
 from . import zones
-from .base import AS_JSON, FIRST, TICK, Moment, check_bounds, no_later, span
+from .base import AS_JSON, TICK, Moment, check_bounds, no_later, span
 from .wall import WallPattern
 from .zones import Fold, Gap
 
@@ -59,7 +59,8 @@ class CronTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
         return no_later(zones.after(moment, _pattern(self.fields).not_before, self), self.end)
 
     def __str__(self) -> str:

@@ -17,7 +17,6 @@ from typing import ClassVar, Final, Literal
 from . import zones
 from .base import (
     AS_JSON,
-    FIRST,
     TICK,
     Moment,
     check_bounds,
@@ -50,7 +49,8 @@ class CrontabTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
         return no_later(zones.after(moment, _pattern(self.expression).not_before, self), self.end)
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from .base import TICK
+from .base import FIRST, LAST, TICK
 
 Gap = Literal["next", "skip"]
 Fold = Literal["first", "both"]
@@ -47,7 +47,7 @@ def after(moment: datetime, times: WallTimes, zoned: Zoned) -> datetime | None:
     clock shows what it shows twice, so only there is it looked for.
     """
     zone = named(zoned.timezone)
-    local = moment.astimezone(zone)
+    local = max(FIRST - TICK, min(moment, LAST)).astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     start = wall + TICK
     before, behind = _offsets(wall, zone)

@@ -18,9 +18,7 @@ ApsCalendar: Any = import_module(f"{_TRIGGERS}.calendarinterval").CalendarInterv
 ApsAnd: Any = import_module(f"{_TRIGGERS}.combining").AndTrigger
 ApsOr: Any = import_module(f"{_TRIGGERS}.combining").OrTrigger
 
-MOMENTS = st.datetimes(
-    datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)
-)  # two leap years
+MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
 
 
 class Oracle(Protocol):
@@ -42,9 +40,11 @@ def told(moment: datetime | None) -> str:
 
 
 def walk(trigger: Trigger, moment: datetime) -> Iterator[datetime]:
-    found: datetime | None = moment
-    while (found := trigger.after(found)) is not None:
+    """The occurrences after `moment`, each asked for with the last."""
+    found = trigger.after(moment)
+    while found is not None:
         yield found
+        found = trigger.after(found)
 
 
 def following(trigger: Trigger, moment: str, count: int = 3) -> list[str]:
@@ -63,7 +63,7 @@ def between(trigger: Trigger, start: datetime, end: datetime) -> list[datetime]:
 
 
 def oracle_walk(oracle: Oracle, moment: datetime) -> Iterator[datetime]:
-    """What APScheduler names after `moment`, each asked for with the last."""
+    """What APScheduler names after `moment`, in the same way."""
     found = oracle.get_next_fire_time(moment, moment)
     while found is not None:
         yield found.astimezone(UTC)

@@ -153,22 +153,23 @@ def test_what_is_no_crontab_is_quoted_with_what_is_allowed(expression: str, told
 @given(st.text(st.sampled_from("0123456789*/,-@ sunmofrjaLW#?"), max_size=20))
 def test_any_text_is_a_crontab_or_told_that_it_is_none(text: str) -> None:
     try:
-        trigger = crontab(text)
+        crontab(text).after(utc("2026-01-01"))
     except ValueError as error:
-        assert "is no crontab" in str(error)
-    else:
-        trigger.after(utc("2026-01-01"))
+        if "is no crontab" not in str(error):
+            raise
 
 
 def test_what_else_is_wrong_is_named() -> None:
     start, end = utc("2026-01-02"), utc("2026-01-01")
-    with pytest.raises(ValueError, match="end_date 2026-01-01.* is before start_date 2026-01-02"):
+    with pytest.raises(ValueError, match=r"end_date 2026-01-01.* is before start_date 2026-01-02"):
         crontab("@daily", start_date=start, end_date=end)
     with pytest.raises(ValueError, match="jitter is -1"):
         crontab("@daily", jitter=-1)
     with pytest.raises(ValueError, match="jitter is nan"):
         crontab("@daily", jitter=float("nan"))
-    with pytest.raises(ValueError, match="end_date is 9999-01-01.*: the year must be from 1971 to"):
+    with pytest.raises(
+        ValueError, match=r"end_date is 9999-01-01.*: the year must be from 1971 to"
+    ):
         crontab("@daily", end_date=utc("9999-01-01"))
     with pytest.raises(ValueError, match="dst_gap is 'later'"):
         crontab("@daily", dst_gap="later")  # type: ignore[arg-type]  # pyright: ignore
@@ -218,8 +219,7 @@ def test_it_runs_in_just_those_minutes_in_which_cron_would(
     expression: str, moment: datetime
 ) -> None:
     start = moment.replace(second=0, microsecond=0)
-    days = range(1, 4)
-    minutes = [start + timedelta(minutes=minute) for minute in range(1, len(days) * 1440 + 1)]
+    minutes = [start + timedelta(minutes=minute) for minute in range(1, 3 * 1440)]
     expected = [minute for minute in minutes if fires(expression, minute)]
     assert between(crontab(expression), start, minutes[-1]) == expected
 

@@ -88,17 +88,17 @@ def test_what_is_no_length_of_time_is_refused(days: float) -> None:
 
 
 def test_what_else_is_wrong_is_named() -> None:
-    with pytest.raises(ValueError, match="end_date .* is before start_date"):
+    with pytest.raises(ValueError, match=r"end_date .* is before start_date"):
         interval(hours=1, anchor=NOW, end_date=NOW)
-    with pytest.raises(ValueError, match="jitter is -0.5: it must be 0 to 31536000 seconds"):
+    with pytest.raises(ValueError, match=r"jitter is -0\.5: it must be 0 to 31536000 seconds"):
         interval(hours=1, anchor=NOW, jitter=-0.5)
-    with pytest.raises(ValueError, match="the first run is 3[0-9]{3}-.*: the year must be from"):
+    with pytest.raises(ValueError, match=r"the first run is 3[0-9]{3}-.*: the year must be from"):
         interval(days=365_000, anchor=NOW + timedelta(days=365))
 
 
 def test_the_last_years_have_no_occurrences() -> None:
     trigger = IntervalTrigger(start=NOW, every=timedelta(days=300_000))
-    assert following(trigger, "2026-01-02") == ["2847-05-15 12:00"]
+    assert following(trigger, "2026-01-02") == ["2847-05-17 12:00"]
     huge = IntervalTrigger(start=NOW, every=timedelta.max)
     assert huge.after(NOW) is None
     assert huge.after(datetime.min.replace(tzinfo=UTC)) == NOW

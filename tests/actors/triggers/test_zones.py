@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -123,7 +124,7 @@ def test_wildcards_run_on_by_the_elapsed_clock() -> None:
     assert trigger.dst_fold == "both"
     for night in ("2026-03-08 05:00", "2026-11-01 04:00"):
         found = between(trigger, utc(night), utc(night) + timedelta(hours=4))
-        apart = [later - each for each, later in zip(found, found[1:], strict=False)]
+        apart = [later - each for each, later in pairwise(found)]
         assert set(apart) == {timedelta(minutes=30)}
 
 
