@@ -132,7 +132,7 @@ _NICKNAMES: Final = {
 _VALUE: Final = r"[0-9]{1,2}|[a-z]{3}"
 _PART: Final = re.compile(
     rf"(?:\*|(?P<first>{_VALUE})(?:-(?P<last>{_VALUE}))?)(?:/(?P<step>[0-9]{{1,4}}))?",
-    re.ASCII | re.IGNORECASE,
+    re.IGNORECASE,
 )
 
 

@@ -124,3 +124,17 @@ def test_a_year_far_away_is_found_and_a_past_one_is_no_more() -> None:
     assert following(far, "2026-01-01") == ["2996-02-29 00:00"]
     past = from_apscheduler(ApsCron(year="1999-2005", timezone="UTC"))
     assert following(past, "2026-01-01") == []
+
+
+def test_a_year_begins_in_week_53_only_after_a_leap_year_or_on_a_friday() -> None:
+    """2022 and 2033 both begin on a Saturday and have 365 days."""
+    trigger = from_apscheduler(ApsCron(week=53, month=1, day=1, timezone="UTC"))
+    assert following(trigger, "2021-06-01", 2) == ["2027-01-01 00:00", "2033-01-01 00:00"]
+
+
+def test_start_and_end_are_in() -> None:
+    start, end = utc("2026-01-01 10:00"), utc("2026-01-01 11:00")
+    hourly = ApsCron(minute=0, timezone="UTC", start_date=start, end_date=end)
+    trigger = from_apscheduler(hourly)
+    assert following(trigger, "2025-01-01") == ["2026-01-01 10:00", "2026-01-01 11:00"]
+    assert str(trigger).endswith(" UTC from 2026-01-01T10:00:00Z until 2026-01-01T11:00:00Z")

@@ -115,7 +115,15 @@ def test_from_within_the_second_pass_the_first_is_over() -> None:
     once = crontab("30,50 1 * * *", timezone=NEW_YORK)
     assert following(once, "2026-11-01 06:10", 1) == ["2026-11-02 06:30"]
     both = crontab("30,50 1 * * *", timezone=NEW_YORK, dst_fold="both")
-    assert following(both, "2026-11-01 06:30:00", 1) == ["2026-11-01 06:50"]
+    assert following(both, "2026-11-01 06:30", 1) == ["2026-11-01 06:50"]
+
+
+def test_the_first_second_behind_a_fold_is_not_in_it_whatever_fraction_one_asks_from() -> None:
+    folds: list[Fold] = ["first", "both"]
+    for fold in folds:
+        trigger = seconds(2, 0, "0", dst_fold=fold)
+        for moment in ("2026-11-01 05:30:00.5", "2026-11-01 06:59:59.999999"):
+            assert following(trigger, moment, 1) == ["2026-11-01 07:00"]
 
 
 def test_wildcards_run_on_by_the_elapsed_clock() -> None:
