@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from ...stores.task import YEARS
 from . import _apscheduler as aps
 from . import zones
-from .base import AS_JSON, FIRST, TICK, Moment, check_bounds, no_later, span
+from .base import AS_JSON, TICK, Moment, check_bounds, no_later, span
 from .wall import WallPattern
 from .zones import Fold, Gap
 
@@ -59,8 +59,9 @@ class CronTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.fields).from_, self), self.end)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
+        return no_later(zones.after(moment, _pattern(self.fields).not_before, self), self.end)
 
     def __str__(self) -> str:
         given = "".join(f" {name}={text}" for name, text in self.fields.given().items())

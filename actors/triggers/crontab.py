@@ -17,7 +17,6 @@ from typing import ClassVar, Final, Literal
 from . import zones
 from .base import (
     AS_JSON,
-    FIRST,
     TICK,
     Moment,
     check_bounds,
@@ -50,8 +49,9 @@ class CrontabTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.expression).from_, self), self.end)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
+        return no_later(zones.after(moment, _pattern(self.expression).not_before, self), self.end)
 
     def __str__(self) -> str:
         return f"cron {self.expression} {self.timezone}{span(self.start, self.end)}"
@@ -132,7 +132,7 @@ _NICKNAMES: Final = {
 _VALUE: Final = r"[0-9]{1,2}|[a-z]{3}"
 _PART: Final = re.compile(
     rf"(?:\*|(?P<first>{_VALUE})(?:-(?P<last>{_VALUE}))?)(?:/(?P<step>[0-9]{{1,4}}))?",
-    re.ASCII | re.IGNORECASE,
+    re.IGNORECASE,
 )
 
 

@@ -36,7 +36,7 @@ class WallPattern:
         self._seconds = sorted(seconds)
         self._calendars: dict[tuple[bool, bool, int], list[int]] = {}
 
-    def from_(self, wall: datetime) -> datetime | None:
+    def not_before(self, wall: datetime) -> datetime | None:
         """The first time of the pattern that is not before `wall`; None after the last year."""
         if wall.microsecond:
             wall = wall.replace(microsecond=0) + SECOND
