@@ -143,10 +143,12 @@ def policies(hour: str, minute: str, gap: Gap | None, fold: Fold | None) -> tupl
     """What a trigger with these fields does on the two nights, where its maker did not say.
 
     As cron(8) of Debian: on a change of the clock, jobs at a set time run once; jobs with a
-    wildcard in the hour or the minute run by the new time at once, so also twice.
+    wildcard in the hour or the minute run by the new time at once. What such a job names in a
+    gap is left out, and comes twice in a fold: so it runs on by the elapsed clock.
     """
-    wildcard = hour.startswith("*") or minute.startswith("*")
-    return gap or "next", fold or ("both" if wildcard else "first")
+    if hour.startswith("*") or minute.startswith("*"):
+        return gap or "skip", fold or "both"
+    return gap or "next", fold or "first"
 
 
 def check(zoned: Zoned) -> None:
