@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.servers import mysql_url, postgres_url, tables
+from tests.servers import collections, mongodb_url, mysql_url, postgres_url, tables
 
-DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio"}
+DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio", "mongodb": "trio"}
 """With the event loop that the test itself runs on; its nodes take turns, on both."""
 
 
@@ -39,6 +39,13 @@ def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sha
     """Empty, and gone after the test."""
     if request.param == "sqlite":
         yield SharedStore(f"sqlite:///{tmp_path}/tasks.db")
+        return
+    if request.param == "mongodb":
+        with collections(mongodb_url()) as ours:
+            named = {"mongodb_database": ours.database, "mongodb_collection": ours.prefix}
+            # What stands in for it is slow, and slowest to write journals; here it never dies.
+            hasty = {"mongodb_client_options": {"w": 1, "journal": False}}
+            yield SharedStore(ours.url, named | hasty)
         return
     url = postgres_url() if request.param == "postgresql" else mysql_url()
     with tables(url) as mine:

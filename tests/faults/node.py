@@ -20,6 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from pymongo import monitoring
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from oncue import TaskData, open_queue
 
@@ -67,8 +74,35 @@ def handlers(ledger: Ledger) -> dict[str, Any]:
     return {"work": work, "block": block, "die": die}
 
 
+class Death(CommandListener):
+    """The end of this process at a write of MongoDB's driver, each of which is a commit there."""
+
+    writes = frozenset({"insert", "update", "delete", "findAndModify", "commitTransaction"})
+
+    def __init__(self) -> None:
+        self.when = ""
+        self.left = 0
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name in self.writes:
+            self.left -= 1
+            self._strike("before")
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name in self.writes:
+            self._strike("after")
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    def _strike(self, when: str) -> None:
+        if self.left == 0 and when == self.when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def die_at_commit(when: str, number: int) -> None:
     """Plant the end of this process between us and every driver."""
+    DEATH.when, DEATH.left = when, number
     from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
     left = number
@@ -85,7 +119,11 @@ def die_at_commit(when: str, number: int) -> None:
     setattr(_ConnectionFairy, "commit", commit)  # noqa: B010 - it has none of its own
 
 
+DEATH = Death()
+
+
 async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> None:
+    monitoring.register(DEATH)
     queue = open_queue(url, **settings)
     for task_type, handler in handlers(Ledger(ledger, settings["cluster_id"])).items():
         queue.register_handler(task_type, handler)

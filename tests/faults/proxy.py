@@ -24,7 +24,9 @@ class Proxy:
         self._passing.set()
         self._sockets: list[socket.socket] = [self._listener]
         port = self._listener.getsockname()[1]
-        self.url = server.set(host="127.0.0.1", port=port, query={}).render_as_string(False)
+        # Or MongoDB's driver would ask the server where it is, and go there.
+        query = {"directConnection": "true"} if server.drivername == "mongodb" else {}
+        self.url = server.set(host="127.0.0.1", port=port, query=query).render_as_string(False)
         self._spawn(self._accept)
 
     def cut(self) -> None:
