@@ -81,6 +81,6 @@ class Call:
     def number(self, name: str, count: int = 1) -> int:
         """The last of `count` numbers of a counter, none of which was given before."""
         counter: Any = self.counters.find_one_and_update(
-            {"_id": name}, {"$inc": {"value": count}}, upsert=True, return_document=True
+            {"_id": name}, {"$inc": {"value": count}}, return_document=True
         )
         return int(counter["value"])

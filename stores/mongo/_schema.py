@@ -50,6 +50,7 @@ ENDINGS: Final = "ended"
 COLLECTIONS: Final = ("tasks", "schedules", "nodes", "paused", "counters")
 
 _SCHEMA: Final = "schema"
+_COUNTERS: Final = {"incarnation": 0, "schedule": 0}
 
 
 def _index(name: str, where: Document | None, *keys: str, unique: bool = False) -> IndexModel:
@@ -114,5 +115,6 @@ def migrate(database: Mongo[Document], prefix: str) -> None:
         return
     database[f"{prefix}_tasks"].create_indexes(list(_TASKS))
     database[f"{prefix}_schedules"].create_indexes(list(_SCHEDULES))
-    with suppress(DuplicateKeyError):  # somebody else has done the same
-        counters.insert_one({"_id": _SCHEMA, "value": VERSION})
+    for name, value in (*_COUNTERS.items(), (_SCHEMA, VERSION)):
+        with suppress(DuplicateKeyError):  # somebody else has done the same
+            counters.insert_one({"_id": name, "value": value})
