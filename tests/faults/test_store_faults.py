@@ -1,5 +1,7 @@
 """The Nth statement fails, the Nth commit fails, the Nth commit's answer is lost: N = 1, 2, ...
 
+In MongoDB each write is a commit.
+
 Until a whole run meets no fault. In each, whatever was acknowledged is completed once as far as the
 store is concerned, and nobody restarts: trouble with the store is a state, not a crash.
 """
@@ -18,6 +20,9 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
@@ -40,6 +45,10 @@ class At(Enum):
     ANSWER = "a commit succeeds, and its answer is lost"
 
 
+def sql_error(why: str) -> Exception:
+    return OperationalError("planted", None, ConnectionError(why))
+
+
 class Faults:
     """Counts the places where one could strike, and strikes at the Nth."""
 
@@ -51,11 +60,11 @@ class Faults:
     def struck(self) -> bool:
         return self.left <= 0
 
-    def strike(self, at: At) -> None:
+    def strike(self, at: At, error: Callable[[str], Exception] = sql_error) -> None:
         if at is self.at:
             self.left -= 1
             if self.left == 0:
-                raise OperationalError("planted", None, ConnectionError(at.value))
+                raise error(at.value)
 
 
 class FaultyCursor:
@@ -93,7 +102,44 @@ def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
         patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
+        for name in READS:
+            patch.setattr(Collection, name, faulty_read(getattr(Collection, name), faults))
+        for name in WRITES:
+            patch.setattr(Collection, name, faulty_write(getattr(Collection, name), faults))
+        commit = ClientSession.commit_transaction
+        patch.setattr(ClientSession, "commit_transaction", faulty_write(commit, faults))
         yield
+
+
+READS = ("find", "find_one", "aggregate", "distinct")
+WRITES = (
+    "insert_one",
+    "insert_many",
+    "update_one",
+    "update_many",
+    "bulk_write",
+    "find_one_and_update",
+    "delete_one",
+    "delete_many",
+)
+
+
+def faulty_read(read: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
+    def fail_or_read(*arguments: Any, **options: Any) -> Any:
+        faults.strike(At.STATEMENT, AutoReconnect)
+        return read(*arguments, **options)
+
+    return fail_or_read
+
+
+def faulty_write(write: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
+    def fail_or_write(*arguments: Any, **options: Any) -> Any:
+        faults.strike(At.COMMIT, AutoReconnect)
+        written = write(*arguments, **options)
+        faults.strike(At.ANSWER, AutoReconnect)
+        return written
+
+    return fail_or_write
 
 
 async def persistently(call: Callable[[], Any]) -> Any:
@@ -152,8 +198,7 @@ class Run:
 
 def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
     settings = APSchedulerSettings(
-        job_store_type="sqlalchemy",
-        job_store_url=store.url,
+        **APSchedulerSettings.of_url(store.url),
         poll_interval=0.2,
         **store.settings,
         **more,
@@ -204,6 +249,18 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
+    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
+
+
+@pytest.mark.parametrize("at", list(At), ids=lambda at: at.name.lower())
+@pytest.mark.parametrize("shared_store", ["mongodb"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.real_time
+@pytest.mark.watchdog(300)
+async def test_one_lost_statement_of_mongodb_wherever_it_strikes_loses_nothing(
+    shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    """D1.1, D1.7. Though each of its statements stands for itself."""
     await strike_each(at, lambda _: durable(shared_store), monkeypatch)
 
 

@@ -29,8 +29,7 @@ class Place:
     def store(self, **options: Any) -> MongoStore:
         """One more store on the same collections, as another process would have it."""
         mine = self.collections
-        named = {"database": mine.database, "collection": mine.prefix}
-        return MongoStore(mine.url, **{**named, **options})
+        return MongoStore(mine.url, database=mine.database, collection=mine.prefix, **options)
 
     @asynccontextmanager
     async def opened(self, **options: Any) -> AsyncGenerator[MongoStore]:
