@@ -72,6 +72,8 @@ def _heads(call: Call, name: str, task_types: frozenset[str] | None, limit: int)
     """The first `limit` that are ready, of these types."""
     waits: Document = {"state": WAITING, "queue_name": name}
     types = call.tasks.distinct("task_type", waits) if task_types is None else sorted(task_types)
+    if not types:
+        return []
     ready = {**waits, "task_type": {"$in": types}, "run_us": {"$lte": call.now_us}}
     found = call.tasks.find(ready, {"_id": 1}).sort(_ORDER).limit(limit).hint(READY)
     return [document["_id"] for document in found]

@@ -44,8 +44,14 @@ def read_url(text: str) -> str:
     return f"{scheme}://{hosts}"
 
 
+def check_options(url: str, options: Mapping[str, Any]) -> None:
+    """Raises ValueError for options that will not do, where that can be told without a network."""
+    if url.startswith("mongodb:"):
+        make_client(url, {**options, "connect": False}).close()
+
+
 def make_client(url: str, options: Mapping[str, Any]) -> MongoClient[Document]:
-    """A client that has not connected yet, but may have asked a name server.
+    """A client that connects by itself, and may have asked a name server.
 
     The URL's own options win over ours, and `options` over both. Raises ValueError for options that
     will not do, and ConfigurationError where no server is named.
@@ -66,10 +72,14 @@ def make_client(url: str, options: Mapping[str, Any]) -> MongoClient[Document]:
     known = {key.lower() for key in options}
     chosen = {key: value for key, value in chosen.items() if key.lower() not in known}
     try:
-        return MongoClient(url, **chosen, **options)
+        client = MongoClient[Document](url, **chosen, **options)
+        if not client.write_concern.acknowledged:
+            client.close()
+            raise ValueError("w=0 acknowledges nothing")
+        return client
     except ConfigurationError as error:
         if url.startswith("mongodb+srv:"):
             raise
         raise ValueError(f"the client's options will not do: {error}") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError) as error:  # OSError: a certificate is not there
         raise ValueError(f"the client's options will not do: {error}") from None

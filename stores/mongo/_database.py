@@ -152,15 +152,20 @@ class Database:
                 return attempt()
             except Conflict as error:
                 if not tries_left:
-                    raise StoreBusy("mongodb", doing) from error
+                    raise _given_up(tries)("mongodb", doing) from error
             except (PyMongoError, BSONError) as error:
                 if tries_left and _ended_in_conflict(error):
                     continue
                 if _is_bug(error):
                     raise
-                kind = StoreBusy if _code_of(error) in _CONFLICTS else StoreUnavailable
+                kind = _given_up(tries) if _code_of(error) in _CONFLICTS else StoreUnavailable
                 raise kind("mongodb", doing) from error
         raise AssertionError("the last try returns or raises")
+
+
+def _given_up(tries: int) -> type[StoreUnavailable]:
+    """Of what was not in a transaction, and so not tried anew, a part may have been done."""
+    return StoreBusy if tries > 1 else StoreUnavailable
 
 
 def _code_of(error: Exception) -> Any:

@@ -162,8 +162,9 @@ def purge(call: Call, what: Purge, result_ttl_us: int, dead_ttl_us: int) -> int:
     """Remove documents for good; how many."""
     match what:
         case PurgeWaiting(queue_name=name):
-            waiting: Document = {"queue_name": name, "state": _WAITS}
-            return call.tasks.delete_many(waiting).deleted_count
+            waiting, held = ({"state": state, "queue_name": name} for state in (WAITING, HELD))
+            count = call.tasks.delete_many(waiting).deleted_count  # each has its own index
+            return count + call.tasks.delete_many(held).deleted_count
         case PurgeDeadLetters(queue_name=name, older_than_s=older_than_s):
             mine = {} if name is None else {"queue_name": name}
             return _purge(call, DEAD, duration_us(older_than_s), mine)

@@ -45,7 +45,7 @@ from ..requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange,
 from . import _claim, _edit, _fire, _look, _nodes, _schedules, _settle
 from ._add import add
 from ._call import Call
-from ._connect import CONNECTIONS, make_client, read_url
+from ._connect import CONNECTIONS, check_options, make_client, read_url
 from ._database import Database
 from ._documents import duration_us
 from ._stream import Stream
@@ -81,7 +81,9 @@ class MongoStore:
     ) -> None:
         if not _COLLECTION.fullmatch(collection):
             raise ValueError(f"collection must be a plain name, got {collection!r}")
-        self._shown = f"{read_url(url)} database={database} collections={collection}"
+        address = read_url(url)
+        check_options(url, client_options or {})
+        self._shown = f"{address} database={database} collections={collection}"
         self._database = Database(
             partial(make_client, url, client_options or {}),
             database,

@@ -11,6 +11,7 @@ Rules:
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -46,8 +47,11 @@ class Stream:
                     self._stream = await self._hop(self._connect)
                     self._hints.append(None)
                 else:
-                    self._note(await self._hop(self._stream.try_next))
+                    self._note(await self._hop(partial(self._wait, self._stream)))
                 self._backoff_s = _BACKOFF_S_MIN
+            except anyio.get_cancelled_exc_class():
+                self._stream = None
+                raise
             except (PyMongoError, BSONError):
                 self._stream = None
                 await anyio.sleep(self._backoff_s)
@@ -69,6 +73,14 @@ class Stream:
         shown = {"operationType": 1, "fullDocument.queue_name": 1}
         steps: list[Document] = [{"$match": {"$or": telling}}, {"$project": shown}]
         return database.tasks.watch(steps, max_await_time_ms=WAIT_MS)
+
+    def _wait(self, stream: ChangeStream[Document]) -> Document | None:
+        if not stream.alive:
+            raise PyMongoError("the change stream has ended")
+        change = stream.try_next()
+        if stream is not self._stream:  # who waited for it has left
+            stream.close()
+        return change
 
     def _note(self, change: Document | None) -> None:
         if change is not None:

@@ -122,7 +122,7 @@ def test_a_databases_address_opens_it(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mongodb://app@db,db2:27018/?replicaSet=rs", "mongodb+srv://app@cluster.example/"]
+    "url", ["mongodb://app:pw@db,db2:27018/?replicaSet=rs", "mongodb+srv://app:pw@cluster.example/"]
 )
 def test_a_mongodbs_address_opens_it(url: str) -> None:
     queue = open_queue(url, mongodb_database="app")

@@ -106,8 +106,9 @@ async def test_what_stands_for_itself_is_not_done_twice(place: Place) -> None:
         raise conflict(transient=False)
 
     async with place.opened() as store:
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreUnavailable) as caught:
             database_of(store).write("test", fail)
+        assert not isinstance(caught.value, StoreBusy)  # a part may have been done
         assert len(calls) == 1
 
 
@@ -169,10 +170,9 @@ def test_unless_told_a_write_waits_for_the_journals_of_a_majority() -> None:
         assert (concern["w"], concern["j"]) == ("majority", True)
 
 
-@pytest.mark.parametrize("options", [{"nonsense": 1}, {"w": -5}, {"maxPoolSize": "many"}])
-async def test_client_options_that_will_not_do_are_the_callers_fault(
-    options: dict[str, Any],
-) -> None:
-    store = MongoStore("mongodb://db", client_options=options)
+@pytest.mark.parametrize(
+    "options", [{"nonsense": 1}, {"w": -5}, {"maxPoolSize": "many"}, {"w": 0, "journal": False}]
+)
+def test_client_options_that_will_not_do_are_the_callers_fault(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="options will not do"):
-        await store.open()
+        MongoStore("mongodb://db", client_options=options)
