@@ -4,7 +4,7 @@ Rules:
 - A hint is never needed: whoever misses some looks by itself in a while. Nothing here raises but
   cancellation.
 - After each (re)connection everything is to be looked at, as hints were missed.
-- One's own hints are dropped, by the server: this process was told from within.
+- What one has added oneself is dropped, by the server: this process was told from within.
 - The driver waits in a thread, where nothing can interrupt it: who is cancelled leaves it to
   itself, and it ends with its wait, which is short.
 """

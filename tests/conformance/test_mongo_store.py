@@ -22,6 +22,8 @@ from tests import servers
 
 @pytest.mark.real_time
 class TestMongoStore(StoreSuite):
+    has_transactions = True
+
     @classmethod
     def server_url(cls) -> str:
         return servers.mongodb_url()
@@ -48,6 +50,10 @@ class TestMongoStore(StoreSuite):
             dead_letter_ttl_s=DEAD_LETTER_TTL_S,
         )
 
+    async def test_it_says_whether_it_has_transactions(self, store: Store) -> None:
+        assert isinstance(store, MongoStore)
+        assert store.has_transactions is self.has_transactions
+
     @pytest.mark.slow
     @pytest.mark.watchdog(180)
     async def test_a_thousand_schedules_are_fired_at_once(
@@ -58,6 +64,8 @@ class TestMongoStore(StoreSuite):
 
 @pytest.mark.slow
 class TestWithoutTransactions(TestMongoStore):
+    has_transactions = False
+
     @classmethod
     def server_url(cls) -> str:
         return servers.lone_mongodb_url()
