@@ -7,9 +7,7 @@ store is concerned, and nobody restarts: trouble with the store is a state, not 
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,8 +16,6 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
 from oncue import StoreUnavailable, TaskData, TaskStatus
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
@@ -27,82 +23,10 @@ from oncue.runtime import ActorSystem, SupervisorSpec
 from oncue.testing import VirtualClock
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
+from tests.faults.places import At, Faults, persistently, planted
 from tests.servers import own_postgres
 
 TASKS = 6
-
-
-class At(Enum):
-    """Where a fault strikes."""
-
-    STATEMENT = "a statement fails"
-    COMMIT = "a commit fails"
-    ANSWER = "a commit succeeds, and its answer is lost"
-
-
-class Faults:
-    """Counts the places where one could strike, and strikes at the Nth."""
-
-    def __init__(self, at: At, number: int) -> None:
-        self.at = at
-        self.left = number
-
-    @property
-    def struck(self) -> bool:
-        return self.left <= 0
-
-    def strike(self, at: At) -> None:
-        if at is self.at:
-            self.left -= 1
-            if self.left == 0:
-                raise OperationalError("planted", None, ConnectionError(at.value))
-
-
-class FaultyCursor:
-    """A driver's cursor whose statements may fail."""
-
-    def __init__(self, cursor: Any, faults: Faults) -> None:
-        self._cursor = cursor
-        self._faults = faults
-
-    def execute(self, *arguments: Any, **options: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.execute(*arguments, **options)
-
-    def executemany(self, *arguments: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.executemany(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-
-@contextmanager
-def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Between us and every driver."""
-    cursor = _ConnectionFairy.cursor
-
-    def faulty_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return FaultyCursor(cursor(self, *args, **kwargs), faults)
-
-    def faulty_commit(self: Any) -> None:
-        faults.strike(At.COMMIT)
-        self.dbapi_connection.commit()
-        faults.strike(At.ANSWER)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
-        patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
-        yield
-
-
-async def persistently(call: Callable[[], Any]) -> Any:
-    """What a caller does who wants it done: again, until the store is there."""
-    while True:
-        try:
-            return await call()
-        except StoreUnavailable:
-            await anyio.sleep(0.05)
 
 
 class Run:
