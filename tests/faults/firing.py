@@ -5,7 +5,7 @@ Rules:
   has no other clock.
 - Its pages and catch-ups are short, so that one schedule takes many transactions; and no two
   processes agree on how short, so that they want different things of the same schedule.
-- Runs of an even job get random ids: nothing but the compare-and-set keeps those from being doubled.
+- Runs of an even job get random ids: nothing but the compare-and-set keeps them from being doubled.
 - It may end itself in the middle of a fire, or at a commit.
 """
 
@@ -23,14 +23,16 @@ import anyio
 
 from oncue import TaskData
 from oncue.actors import scheduler
-from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
+from oncue.adapters.apscheduler import APSchedulerQueue
 from oncue.runtime import ActorSystem, SupervisorSpec, SystemClock
 from oncue.stores.sql import _schedules
+from tests.faults.conftest import SharedStore
 from tests.faults.nights import has_random_ids
 from tests.faults.node import die_at_commit
 from tests.faults.places import FaultyCursor
 
 SKEW_S_MAX: Final = 400.0
+LIMIT_S: Final = 120
 STEP_CHANCE: Final = 0.03
 """That the clock is set anew when it is asked: with SQLite, at each transaction."""
 
@@ -42,7 +44,7 @@ Death: TypeAlias = tuple[Literal["fire", "before", "after"], int]
 class Orders:
     """What a process is started with."""
 
-    url: str
+    store: SharedStore
     log: Path
     backend: str
     seed: int
@@ -104,6 +106,7 @@ def die_in_fire(number: int) -> None:
 
 def fire(orders: Orders) -> None:
     """Until SIGTERM, or the death that is ordered. Exits with 0 if no actor was restarted."""
+    signal.alarm(LIMIT_S)  # its parent may be gone
     log = os.open(orders.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -116,10 +119,7 @@ def fire(orders: Orders) -> None:
             die_at_commit(when, number)
         case None:
             pass
-    settings = APSchedulerSettings(
-        job_store_type="sqlalchemy", job_store_url=orders.url, **orders.settings
-    )
-    queue = APSchedulerQueue(settings, clock=LyingClock(random))
+    queue = orders.store.queue(clock=LyingClock(random), **orders.settings)
     restarted = anyio.run(_until_told, queue, backend=orders.backend)
     if restarted:
         sys.exit(f"restarted: {restarted}")
@@ -133,6 +133,7 @@ async def _until_told(queue: APSchedulerQueue) -> list[str]:
     spec = SupervisorSpec("app", children=[queue.child_spec()])
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:
         async with ActorSystem(spec) as system:
+            print("up", flush=True)
             async for _ in signals:
                 break
             return [node.path for node in system.tree().walk() if node.restarts]

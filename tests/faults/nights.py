@@ -1,21 +1,27 @@
-"""Schedules, and when they are to run, reckoned in another way than the scheduler does.
+"""Schedules, when they are to run, reckoned in another way than the scheduler does, and what ran.
 
 Most have been due since the night of 2 November 2025, when New York's clocks were put back at two:
 the hour from one to two came twice. They end that night, so whoever fires them catches up.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from oncue import TaskData
-from oncue.actors.schedules import encode_template
+from oncue.actors.schedules import encode_template, occurrence_id
 from oncue.actors.triggers import Fold, IntervalTrigger, Trigger, crontab, encode
 from oncue.stores import ScheduleRow
+from oncue.stores._moments import moment_at
+from oncue.stores.sql import SqlStore
+from oncue.stores.sql._dialect import Tx
+from oncue.stores.sql._rows import uuid_of
+from tests.stores.sql.kit import database_of
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 MIDNIGHT: Final = datetime(2025, 11, 2, 0, 0, tzinfo=NEW_YORK).astimezone(UTC)
@@ -85,3 +91,61 @@ def _planned(random: Random, trigger: Trigger, moments: set[datetime]) -> Planne
         created_at=MIDNIGHT,
     )
     return Planned(row=row, moments=frozenset(moments))
+
+
+class Occurrence(NamedTuple):
+    """What runs once."""
+
+    job_id: UUID
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A task that is an occurrence's."""
+
+    task_id: UUID
+    of: Occurrence
+    created_at: datetime
+
+    @property
+    def is_early(self) -> bool:
+        """By the store's clock as it was asked then."""
+        return self.created_at < self.of.moment
+
+    @property
+    def has_its_id(self) -> bool:
+        return has_random_ids(self.of.job_id) or self.task_id == occurrence_id(*self.of)
+
+
+def kept(store: SqlStore) -> tuple[list[Run], list[UUID]]:
+    """The live and the dead; and the ids of the results, which say no more."""
+
+    def look(tx: Tx) -> tuple[list[Run], list[UUID]]:
+        columns = "task_id, job_id, scheduled_us, created_us"
+        tasks = f"SELECT {columns} FROM {{live}} UNION ALL SELECT {columns} FROM {{dead}}"
+        runs = [
+            Run(uuid_of(task), Occurrence(uuid_of(job), moment_at(due)), moment_at(created))
+            for task, job, due, created in tx.rows(tasks)
+        ]
+        return runs, [uuid_of(row[0]) for row in tx.rows("SELECT task_id FROM {results}")]
+
+    return database_of(store).look("look", look)
+
+
+def complaints(planned: Iterable[Planned], store: SqlStore) -> dict[str, list[object]]:
+    """What should not be, now that all of `planned` have come to their end."""
+    wanted = {Occurrence(each.row.job_id, moment) for each in planned for moment in each.moments}
+    of_id = {occurrence_id(*each): each for each in wanted if not has_random_ids(each.job_id)}
+    runs, results = kept(store)
+    ran = Counter(
+        [*(each.of for each in runs), *(of_id[each] for each in results if each in of_id)]
+    )
+    found: dict[str, list[object]] = {
+        "lost": [*(wanted - ran.keys())],
+        "doubled": [each for each, times in ran.items() if times > 1],
+        "nobody's": [*(ran.keys() - wanted), *(each for each in results if each not in of_id)],
+        "early": [each for each in runs if each.is_early],
+        "with another id": [each for each in runs if not each.has_its_id],
+    }
+    return {what: each for what, each in found.items() if each}

@@ -1,6 +1,7 @@
 """Where a store can fail: each statement, each commit, each commit's answer, counted."""
 
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
 from oncue import StoreUnavailable
+from oncue.stores.sql._engine import Database
 
 
 class At(Enum):
@@ -59,19 +61,38 @@ class FaultyCursor:
 
 
 @contextmanager
-def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Between us and every driver."""
+def planted(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch, *, during: Collection[str] | None = None
+) -> Generator[None]:
+    """Between us and every driver; `during` these calls of the store alone, or (None) all."""
     cursor = _ConnectionFairy.cursor
+    thread = threading.local()
+
+    def strike(at: At) -> None:
+        if during is None or getattr(thread, "doing", "") in during:
+            faults.strike(at)
 
     def faulty_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return FaultyCursor(cursor(self, *args, **kwargs), lambda: faults.strike(At.STATEMENT))
+        return FaultyCursor(cursor(self, *args, **kwargs), lambda: strike(At.STATEMENT))
 
     def faulty_commit(self: Any) -> None:
-        faults.strike(At.COMMIT)
+        strike(At.COMMIT)
         self.dbapi_connection.commit()
-        faults.strike(At.ANSWER)
+        strike(At.ANSWER)
+
+    def noted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def calling(self: Database, doing: str, *arguments: Any) -> Any:
+            thread.doing = doing
+            try:
+                return call(self, doing, *arguments)
+            finally:
+                thread.doing = ""
+
+        return calling
 
     with monkeypatch.context() as patch:
+        for name in ("look", "write"):
+            patch.setattr(Database, name, noted(getattr(Database, name)))
         patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
         patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
         yield

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -27,6 +26,7 @@ from tests.faults.places import At, Faults, persistently, planted
 from tests.servers import own_postgres
 
 TASKS = 6
+POLL_S = 0.2
 
 
 class Run:
@@ -74,17 +74,6 @@ class Run:
             assert [node.path for node in system.tree().walk() if node.restarts] == []
 
 
-def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
-    settings = APSchedulerSettings(
-        job_store_type="sqlalchemy",
-        job_store_url=store.url,
-        poll_interval=0.2,
-        **store.settings,
-        **more,
-    )
-    return APSchedulerQueue(settings)
-
-
 async def strike_each(
     at: At, make: Callable[[int], APSchedulerQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +117,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
-    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
+    await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
 
 
 @pytest.mark.slow
@@ -136,7 +125,7 @@ async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
 async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
     """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
     with own_postgres() as server:
-        queue = durable(SharedStore(server.url))
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
@@ -165,7 +154,7 @@ async def test_a_full_disk_is_an_error_and_room_is_enough_to_go_on(
     small_disk: Path,
 ) -> None:
     """D1.7."""
-    queue = durable(SharedStore(f"sqlite:///{small_disk}/tasks.db"))
+    queue = SharedStore(f"sqlite:///{small_disk}/tasks.db").queue(poll_interval=POLL_S)
     run = Run(queue)
     spec = SupervisorSpec("app", children=[queue.child_spec()])
     async with ActorSystem(spec) as system:
