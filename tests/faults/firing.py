@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import anyio
 
 from oncue import TaskData
 from oncue.actors import scheduler
+from oncue.actors.schedules import occurrence_id
 from oncue.adapters.apscheduler import APSchedulerQueue
 from oncue.runtime import ActorSystem, SupervisorSpec, SystemClock
 from oncue.stores.sql import _schedules
@@ -36,8 +37,13 @@ LIMIT_S: Final = 120
 STEP_CHANCE: Final = 0.03
 """That the clock is set anew when it is asked: with SQLite, at each transaction."""
 
-Death: TypeAlias = tuple[Literal["fire", "before", "after"], int]
-"""Before the Nth statement of a fire; or before or after the Nth commit."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """Before the Nth statement of a fire; or before or after the Nth commit."""
+
+    at: Literal["fire", "before", "after"]
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +76,12 @@ class LyingClock(SystemClock):
 
 def disagree(random: Random) -> None:
     """Have this process look and fire as no other does."""
-    own_id = scheduler.occurrence_id
 
     def id_of(job_id: UUID, moment: datetime) -> UUID:
-        return uuid4() if has_random_ids(job_id) else own_id(job_id, moment)
+        return uuid4() if has_random_ids(job_id) else occurrence_id(job_id, moment)
 
     changes = {
-        "PAGE": random.randint(1, 5),
+        "PAGE": random.randint(2, 5),
         "RUNS_MAX": random.randint(1, 9),
         "occurrence_id": id_of,
     }
@@ -85,8 +90,16 @@ def disagree(random: Random) -> None:
         setattr(scheduler, name, value)
 
 
+def plant(death: Death) -> None:
+    """In this process."""
+    if death.at == "fire":
+        die_in_fire(death.number)
+    else:
+        die_at_commit(death.at, death.number)
+
+
 def die_in_fire(number: int) -> None:
-    """Plant the end of this process before that statement of a transaction that fires."""
+    """Before that statement of a transaction that fires."""
     fire = _schedules.fire
 
     def dying(tx: Any, *arguments: Any) -> Any:
@@ -112,13 +125,8 @@ def fire(orders: Orders) -> None:
         os.dup2(log, stream)
     random = Random(orders.seed)
     disagree(random)
-    match orders.death:
-        case ("fire", number):
-            die_in_fire(number)
-        case ("before" | "after" as when, number):
-            die_at_commit(when, number)
-        case None:
-            pass
+    if orders.death is not None:
+        plant(orders.death)
     queue = orders.store.queue(clock=LyingClock(random), **orders.settings)
     restarted = anyio.run(_until_told, queue, backend=orders.backend)
     if restarted:

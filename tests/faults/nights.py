@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from oncue import TaskData
 from oncue.actors.schedules import encode_template, occurrence_id
-from oncue.actors.triggers import Fold, IntervalTrigger, Trigger, crontab, encode
+from oncue.actors.triggers import DateTrigger, Fold, IntervalTrigger, Trigger, crontab, encode
 from oncue.stores import ScheduleRow
 from oncue.stores._moments import moment_at
 from oncue.stores.sql import SqlStore
@@ -71,6 +71,10 @@ def every(random: Random, length: timedelta, *, start: datetime, end: datetime) 
     count = int((end - start) / length) + 1
     trigger = IntervalTrigger(start=start, every=length, end=end)
     return _planned(random, trigger, {start + n * length for n in range(count)})
+
+
+def once(random: Random, at: datetime) -> Planned:
+    return _planned(random, DateTrigger(at=at), {at})
 
 
 def _planned(random: Random, trigger: Trigger, moments: set[datetime]) -> Planned:

@@ -61,10 +61,13 @@ class Race:
 
     def _plan_deaths(self) -> list[Death | None]:
         """In each place of a fire, at commits, and (None) from outside."""
-        deaths: list[Death | None] = [("fire", place) for place in PLACES for _ in range(2)]
-        deaths += [("before", self.random.randint(3, 40)) for _ in range(3)]
-        deaths += [("after", self.random.randint(3, 40)) for _ in range(3)]
-        deaths += [None] * 6
+        in_fires = [Death(at="fire", number=place) for place in PLACES for _ in range(2)]
+        at_commits = [
+            Death(at=at, number=self.random.randint(3, 40))
+            for at in ("before", "after")
+            for _ in range(3)
+        ]
+        deaths = [*in_fires, *at_commits, *[None] * 6]
         self.random.shuffle(deaths)
         return deaths
 
@@ -107,8 +110,8 @@ class Race:
         await until(lambda: all("up\n" in self.said(each) for each in self.others))
         for process in self.others:
             process.terminate()
+        await until(lambda: not any(each.is_alive() for each in self.others))
         for process in self.others:
-            await until(lambda process=process: not process.is_alive())
             assert process.exitcode == 0, self.said(process)
 
     def said(self, process: BaseProcess) -> str:
