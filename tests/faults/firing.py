@@ -5,7 +5,7 @@ Rules:
   has no other clock.
 - Its pages and catch-ups are short, so that one schedule takes many transactions; and no two
   processes agree on how short, so that they want different things of the same schedule.
-- Runs of an even job get random ids: nothing but the compare-and-set keeps them from being doubled.
+- Most jobs' runs get random ids: nothing but the compare-and-set keeps those from being doubled.
 - It may end itself in the middle of a fire, or at a commit.
 """
 

@@ -49,7 +49,7 @@ class Planned:
 
 def has_random_ids(job_id: UUID) -> bool:
     """Whether the ids of its runs do not follow from what they are runs of."""
-    return job_id.int % 2 == 0
+    return job_id.int % 4 > 0
 
 
 def night(random: Random) -> list[Planned]:
@@ -80,8 +80,7 @@ def once(random: Random, at: datetime) -> Planned:
 def _planned(random: Random, trigger: Trigger, moments: set[datetime]) -> Planned:
     job_id = UUID(int=random.getrandbits(128), version=4)
     # What is worked ends as a result, which keeps an id and not whose run it was.
-    works = not has_random_ids(job_id) and random.random() < 0.5
-    task = TaskData(task_type="work" if works else "idle", task_id=job_id)
+    task = TaskData(task_type="idle" if has_random_ids(job_id) else "work", task_id=job_id)
     row = ScheduleRow(
         job_id=job_id,
         name="raced for",

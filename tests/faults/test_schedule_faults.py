@@ -23,6 +23,9 @@ from tests.faults.conftest import SharedStore
 from tests.faults.nights import MANY, Planned, complaints, night, once
 from tests.faults.places import At, Faults, persistently, planted
 
+POLL_S: Final = 60.0
+PATIENCE_S: Final = 20.0
+"""Nothing here may wait for a poll."""
 AHEAD: Final = timedelta(seconds=0.1)
 """That the scheduler has to wait for what is added."""
 OF_SCHEDULES: Final = ("due", "fire", "plan")
@@ -46,7 +49,7 @@ class Runs:
         soon = once(self.random, (await self.store.due(0)).now + AHEAD)
         self.planned += [*past, soon]
         await self.store.plan([AddSchedule(row=each.row) for each in past])
-        queue = self.shared.queue(poll_interval=10.0)  # it waits for what is due, not for a poll
+        queue = self.shared.queue(poll_interval=POLL_S)
 
         async def add() -> None:
             """As does who knows the id and does not give up; it may have been added, and fired."""
@@ -62,9 +65,10 @@ class Runs:
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
             with planted(faults, monkeypatch, during=OF_SCHEDULES):
-                await persistently(add)
-                while await queue.get_schedules():  # noqa: ASYNC110 - by the scheduler
-                    await anyio.sleep(0.02)
+                with anyio.fail_after(PATIENCE_S):
+                    await persistently(add)
+                    while await queue.get_schedules():  # noqa: ASYNC110 - by the scheduler
+                        await anyio.sleep(0.02)
             restarted = [node.path for node in system.tree().walk() if node.restarts]
         assert (complaints(self.planned, self.store), restarted) == ({}, [])
 

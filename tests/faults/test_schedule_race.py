@@ -32,7 +32,7 @@ TICK: Final = timedelta(seconds=0.2)
 SETTINGS: Final = {
     "enable_clustering": True,
     # SQLite's processes have clocks up to 800 s apart, which is not to be taken for a death.
-    "cluster_heartbeat_interval": 300.0,
+    "cluster_heartbeat_interval": 1000.0,
     "poll_interval": 0.1,
     "max_workers": 4,
     "sqlite_synchronous": "NORMAL",
@@ -65,7 +65,7 @@ class Race:
         at_commits = [
             Death(at=at, number=self.random.randint(3, 40))
             for at in ("before", "after")
-            for _ in range(3)
+            for _ in range(2)
         ]
         deaths = [*in_fires, *at_commits, *[None] * 6]
         self.random.shuffle(deaths)
@@ -125,7 +125,7 @@ class Race:
         for view in views:
             if self.random.random() < 0.2:
                 await self.meddle(view)
-        if len(views) < PROCESSES:
+        if len(views) < 2 * PROCESSES:
             start = (await self.store.due(0)).now + TICK
             planned = night(self.random)
             planned.append(every(self.random, TICK, start=start, end=start + 5 * TICK))
