@@ -5,6 +5,8 @@ from .admission import Limits as Limits
 from .backoff import RetryPolicy as RetryPolicy
 from .door import Entrance as Entrance
 from .door import Inside as Inside
+from .errors import DuplicateJob as DuplicateJob
+from .errors import JobContested as JobContested
 from .errors import MemoryLimitExceeded as MemoryLimitExceeded
 from .errors import NodeSuperseded as NodeSuperseded
 from .errors import QueueFull as QueueFull

@@ -31,10 +31,12 @@ from .messages import (
     PoolMessage,
     Publish,
     QueueMessage,
-    SchedulerMessage,
     StoreMessage,
     WaiterMessage,
     hint,
+)
+from .planning import (
+    SchedulerMessage,
 )
 from .pulling import PullerMessage
 

@@ -174,6 +174,7 @@ def _scheduler(parts: Parts) -> list[AnyChild]:
             events="./events",
             listeners=parts.listeners,
             tally=parts.tally,
+            tracing=parts.tracing,
             entropy=parts.entropy,
             poll_interval_s=parts.poll_interval_s,
         )

@@ -5,7 +5,6 @@ Asks point one way (door to queue to store; pool to store); whatever goes back u
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,18 +16,13 @@ from ..stores import (
     ClaimedTask,
     Claims,
     Counts,
-    Due,
     Edited,
     Exchanged,
-    Fire,
-    FireOutcome,
     NodeView,
     Pulse,
     Purge,
     Query,
     Reconciled,
-    ScheduleChange,
-    ScheduleView,
     Settlement,
     StoreUnavailable,
     TaskRow,
@@ -37,6 +31,7 @@ from ..stores import (
 )
 from .attempt import Attempt
 from .job_events import SchedulerEvent
+from .planning import ChangeSchedules, DueSchedules, FindSchedules, FireSchedules
 
 M = TypeVar("M")
 
@@ -142,37 +137,6 @@ class Rescue(Request[list[ClaimedTask]]):
 @record
 class ListNodes(Request[Sequence[NodeView]]):
     """The nodes of the store."""
-
-
-@record
-class ChangeSchedules(Request[Sequence[bool]]):
-    """Add, replace or remove schedules, in order; whether each applied."""
-
-    changes: Sequence[ScheduleChange]
-
-
-@record
-class FindSchedules(Request[Sequence[ScheduleView]]):
-    """These schedules, or up to `limit` behind the one numbered `after`."""
-
-    job_ids: Sequence[UUID] | None = None
-    limit: int = 1000
-    after: int = 0
-
-
-@record
-class DueSchedules(Request[Due]):
-    """What is due, and what the store's time is."""
-
-    limit: int
-    after: tuple[datetime, UUID] | None = None
-
-
-@record
-class FireSchedules(Request[Sequence[FireOutcome]]):
-    """Move schedules on and enqueue their runs, in one transaction; one outcome each."""
-
-    fires: Sequence[Fire]
 
 
 StoreMessage = (
@@ -316,16 +280,6 @@ PoolMessage = (
 class SendBeats:
     """Time for a heartbeat."""
 
-
-# -- to the scheduler -----------------------------------------------------------------------
-
-
-@record
-class LookAtSchedules:
-    """Something is due, or was changed; or it is time to look whether."""
-
-
-SchedulerMessage = LookAtSchedules
 
 # -- to the ears ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ A schedule that is not understood here (a newer version's trigger) is passed ove
 it stays as it is, and others may fire it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -42,24 +42,29 @@ from .log import emit
 from .messages import (
     STORE_TIMEOUT_S,
     STORE_TROUBLE,
-    DueSchedules,
     EventMessage,
-    FireSchedules,
-    LookAtSchedules,
     PoolMessage,
     Publish,
-    SchedulerMessage,
     StoreMessage,
     Wake,
     hint,
 )
 from .misfire import Verdict, decide_fire
+from .planning import (
+    DueSchedules,
+    FireSchedules,
+    LookAtSchedules,
+    SchedulerMessage,
+)
 from .schedules import occurrence_id, run_of, template_of
 from .tally import Tally
+from .tracing import log_enqueued
 from .triggers import Trigger, decode
 
 PAGE: Final = 1000
-"""How many schedules one transaction fires."""
+"""How many schedules one look takes, and one transaction fires."""
+ROWS_MAX: Final = 1000
+"""How many runs one transaction enqueues, by its last schedule's `RUNS_MAX` more."""
 RUNS_MAX: Final = 100
 """How many runs of one schedule it enqueues: a catch-up goes on in the next, after the others."""
 RECONNECT_S: Final = 0.5
@@ -67,6 +72,14 @@ RECONNECT_S: Final = 0.5
 KNOWN_MAX: Final = 10_000
 """How many triggers are kept decoded."""
 DECISIONS_PER_YIELD: Final = 50
+
+
+@record
+class Unread:
+    """Why a schedule was not understood, at which of its versions: that will not change."""
+
+    version: int
+    reason: str
 
 
 @record
@@ -100,15 +113,18 @@ class Scheduler(Actor[SchedulerMessage]):
         events: str,
         listeners: Listeners,
         tally: Tally,
+        tracing: bool,
         entropy: Entropy,
         poll_interval_s: float,
     ) -> None:
         self._paths = store, pool, events
         self._listeners = listeners
         self._tally = tally
+        self._tracing = tracing
         self._random = entropy.random
         self._poll_interval_s = poll_interval_s
         self._trigger_of = lru_cache(KNOWN_MAX)(decode)
+        self._unread: dict[UUID, Unread] = {}
 
     async def on_start(self) -> None:
         store, pool, events = self._paths
@@ -132,15 +148,15 @@ class Scheduler(Actor[SchedulerMessage]):
     async def _fire_all(self) -> float:
         """Fire what is due, page by page. Seconds until there is more, a poll's at most."""
         after: tuple[datetime, UUID] | None = None
-        unread: dict[UUID, str] = {}
+        unread: dict[UUID, Unread] = {}
         waits = [self._poll_interval_s]
         while True:
             request = DueSchedules(limit=PAGE, after=after)
             due = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             looked_s = self.context.now()
             decisions = await self._decide(due.schedules, due.now, unread)
-            if decisions:
-                await self._fire(decisions)
+            for batch in _batches(decisions):
+                await self._fire(batch)
             passed_s = self.context.now() - looked_s
             nexts = [d.verdict.next_run_at for d in decisions]
             waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
@@ -151,18 +167,22 @@ class Scheduler(Actor[SchedulerMessage]):
             last = due.schedules[-1].row
             assert last.next_run_at is not None
             after = last.next_run_at, last.job_id
-        self._report_unread(unread)
+        self._note_unread(unread)
         return min(waits)
 
     async def _decide(
-        self, views: Sequence[ScheduleView], now: datetime, unread: dict[UUID, str]
+        self, views: Sequence[ScheduleView], now: datetime, unread: dict[UUID, Unread]
     ) -> list[Decided]:
         decisions: list[Decided] = []
         for number, view in enumerate(views, 1):
+            known = self._unread.get(view.row.job_id)
+            if known is not None and known.version == view.version:
+                unread[view.row.job_id] = known
+                continue
             try:
                 decisions.append(self._decide_one(view, now))
             except ValueError as error:
-                unread[view.row.job_id] = str(error)
+                unread[view.row.job_id] = Unread(version=view.version, reason=str(error))
             if number % DECISIONS_PER_YIELD == 0:
                 await checkpoint()
         return decisions
@@ -205,11 +225,18 @@ class Scheduler(Actor[SchedulerMessage]):
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
+                if self._tracing:
+                    self._log(decided.rows, outcome)
         for name in queues:
             hint(self._pool, Wake(queue_name=name))
         wanted = [event for event in events if self._listeners.wants(event.code)]
         if wanted:
             hint(self._events, Publish(events=wanted))
+
+    def _log(self, rows: Sequence[TaskRow], outcome: Fired) -> None:
+        for row, added in zip(rows, outcome.outcomes, strict=True):
+            if isinstance(added, Added):
+                log_enqueued(row)
 
     def _account(self, decided: Decided, outcome: FireOutcome) -> list[SchedulerEvent]:
         """Count and log the runs that are not to be; the events of it all."""
@@ -242,8 +269,23 @@ class Scheduler(Actor[SchedulerMessage]):
             events.append(task_event(EVENT_JOB_REMOVED, row.job_id, row.queue_name))
         return events
 
-    def _report_unread(self, unread: dict[UUID, str]) -> None:
-        for job_id, reason in unread.items():
-            if job_id not in self._tally.unread_schedules:
-                emit("error", "schedule_not_understood", job_id=str(job_id), reason=reason)
-        self._tally.unread_schedules = unread
+    def _note_unread(self, unread: dict[UUID, Unread]) -> None:
+        for job_id, why in unread.items():
+            if job_id not in self._unread:
+                emit("error", "schedule_not_understood", job_id=str(job_id), reason=why.reason)
+        self._unread = unread
+        self._tally.unread_schedules = {job_id: why.reason for job_id, why in unread.items()}
+
+
+def _batches(decisions: Sequence[Decided]) -> Iterator[Sequence[Decided]]:
+    """As many to a transaction as have `ROWS_MAX` runs between them, or a few more."""
+    batch: list[Decided] = []
+    rows = 0
+    for decided in decisions:
+        batch.append(decided)
+        rows += len(decided.rows)
+        if rows >= ROWS_MAX:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -12,14 +12,10 @@ from ..stores import Store, StoreBusy, StoreUnavailable
 from .log import emit, traceback_of
 from .messages import (
     Add,
-    ChangeSchedules,
     Count,
-    DueSchedules,
     Edit,
     Exchange,
     Find,
-    FindSchedules,
-    FireSchedules,
     Heartbeat,
     Join,
     Leave,
@@ -29,6 +25,12 @@ from .messages import (
     Remove,
     Rescue,
     StoreMessage,
+)
+from .planning import (
+    ChangeSchedules,
+    DueSchedules,
+    FindSchedules,
+    FireSchedules,
 )
 
 T = TypeVar("T")

@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oncue.actors import DuplicateJob as DuplicateJob
     from oncue.actors import Job as Job
+    from oncue.actors import JobContested as JobContested
     from oncue.actors import MemoryLimitExceeded as MemoryLimitExceeded
     from oncue.actors import NodeSuperseded as NodeSuperseded
     from oncue.actors import PayloadError as PayloadError
@@ -40,12 +42,15 @@ if TYPE_CHECKING:
     from oncue.actors.job_events import JobExecutionEvent as JobExecutionEvent
     from oncue.actors.job_events import JobSubmissionEvent as JobSubmissionEvent
     from oncue.actors.job_events import SchedulerEvent as SchedulerEvent
+    from oncue.actors.triggers import TriggerNotUnderstood as TriggerNotUnderstood
+    from oncue.actors.triggers import crontab as crontab
     from oncue.adapters import QueueCapability as QueueCapability
     from oncue.adapters import QueueMetadata as QueueMetadata
     from oncue.adapters import depends as depends
     from oncue.adapters import import_adapter as import_adapter
     from oncue.adapters import open_queue as open_queue
     from oncue.adapters.base import QueueBase as QueueBase
+    from oncue.adapters.scheduled import ScheduledQueue as ScheduledQueue
     from oncue.settings import SettingsError as SettingsError
     from oncue.stores import DuplicateTask as DuplicateTask
     from oncue.stores import StoreUnavailable as StoreUnavailable
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from oncue.stores import TaskStatus as TaskStatus
 
 _HOMES = {
+    "DuplicateJob": "oncue.actors",
     "DuplicateTask": "oncue.stores",
     "EVENT_ALL": "oncue.actors.job_events",
     "EVENT_JOB_ADDED": "oncue.actors.job_events",
@@ -70,6 +76,7 @@ _HOMES = {
     "EVENT_SCHEDULER_SHUTDOWN": "oncue.actors.job_events",
     "EVENT_SCHEDULER_STARTED": "oncue.actors.job_events",
     "Job": "oncue.actors",
+    "JobContested": "oncue.actors",
     "JobEvent": "oncue.actors.job_events",
     "JobExecutionEvent": "oncue.actors.job_events",
     "JobSubmissionEvent": "oncue.actors.job_events",
@@ -82,6 +89,7 @@ _HOMES = {
     "QueueMetadata": "oncue.adapters",
     "QueueNotRunning": "oncue.actors",
     "RateLimitExceeded": "oncue.actors",
+    "ScheduledQueue": "oncue.adapters.scheduled",
     "SchedulerEvent": "oncue.actors.job_events",
     "SettingsError": "oncue.settings",
     "StoreUnavailable": "oncue.stores",
@@ -90,7 +98,9 @@ _HOMES = {
     "TaskPriority": "oncue.stores",
     "TaskResult": "oncue.stores",
     "TaskStatus": "oncue.stores",
+    "TriggerNotUnderstood": "oncue.actors.triggers",
     "UnknownTask": "oncue.actors",
+    "crontab": "oncue.actors.triggers",
     "depends": "oncue.adapters",
     "import_adapter": "oncue.adapters",
     "open_queue": "oncue.adapters",

@@ -1,6 +1,6 @@
 """The queue adapters, and the ways to one: `open_queue`, or what the settings name."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oncue.adapters.base import QueueBase as QueueBase
 from oncue.adapters.configured import depends as depends
@@ -15,7 +15,14 @@ from oncue.adapters.metadata import QueueCapability as QueueCapability
 from oncue.adapters.metadata import QueueMetadata as QueueMetadata
 from oncue.settings import Draft
 
+if TYPE_CHECKING:
+    from oncue.adapters.scheduled import ScheduledQueue
 
+
+@overload
+def open_queue(where: Literal["apscheduler"], **settings: Any) -> "ScheduledQueue": ...
+@overload
+def open_queue(where: str, **settings: Any) -> QueueBase: ...
 def open_queue(where: str, **settings: Any) -> QueueBase:
     """A queue that is not running yet: `open_queue("memory", max_workers=4)`.
 

@@ -17,16 +17,14 @@ from oncue.actors import Job
 from oncue.actors.errors import JobContested
 from oncue.actors.job_events import EVENT_JOB_MODIFIED, EVENT_JOB_REMOVED, task_event
 from oncue.actors.jobs import job_of_schedule
-from oncue.actors.messages import (
-    Add,
+from oncue.actors.messages import Edit, hint
+from oncue.actors.misfire import first_run
+from oncue.actors.planning import (
     ChangeSchedules,
     DueSchedules,
-    Edit,
     FindSchedules,
     LookAtSchedules,
-    hint,
 )
-from oncue.actors.misfire import first_run
 from oncue.actors.schedules import run_of, template_of
 from oncue.actors.tracing import trace_for_new_task
 from oncue.actors.triggers import decode
@@ -145,8 +143,7 @@ class JobsQueue(StoreQueue):
             now=now,
             trace=trace_for_new_task(),
         )
-        (outcome,) = await self._ask(Add(rows=[row]))
-        self._wake(row.queue_name)
+        (outcome,) = await self._add(row.queue_name, [row])
         return not isinstance(outcome, UniqueTaken)
 
     async def cancel_task(self, task_id: UUID | str) -> bool:

@@ -163,7 +163,7 @@ class JobTests(ScheduledSuiteBase):
             job_id = await jobs.add_cron_job("run", FAR)
             start = clock.now()
             assert await jobs.reschedule_job(
-                job_id, IntervalTrigger(seconds=EVERY_S, start_date=start)
+                job_id, IntervalTrigger(seconds=1, start_date=start)
             )
             await self.eventually(clock, lambda: bool(runs.tasks))
             assert await jobs.modify_job(job_id, next_run_time=None)

@@ -10,8 +10,8 @@ Rules:
   beginning, a second at most: with no dead in the way that is a few milliseconds, and with many a
   twentieth of the time goes into looking. A claim that comes short looks from the beginning too, so
   nothing is ever missed.
-- The price is that what *another* process puts back or resumes, or commits later than it took the
-  time, may be passed over until then.
+- The price is that what *another* process puts back, resumes or revises, or commits later than it
+  took the time, may be passed over until then.
 - New lanes are seen at once: the gaps between those known are asked about each time.
 """
 

@@ -3,7 +3,8 @@
 The model is a dict of plain records with none of the store's lines, lanes and counters.
 """
 
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -143,7 +144,11 @@ class StoreMachine(RuleBasedStateMachine):
     ) -> None:
         fields: dict[str, Any] = {"priority": priority, "delay": delay, "unique_key": key}
         rows = [make_row(task_type, queue_name=queue, **fields) for _ in range(copies)]
-        for row, outcome in zip(rows, self.do(self.store.add(rows)), strict=True):
+        run_at = self.clock.now() + timedelta(seconds=delay)
+        self.take(rows, self.do(self.store.add(rows)), run_at)
+
+    def take(self, rows: Sequence[TaskRow], outcomes: Sequence[object], run_at: datetime) -> None:
+        for row, outcome in zip(rows, outcomes, strict=True):
             holder = self.key_holder(row)
             if holder is not None:
                 assert outcome == UniqueTaken(live_task_id=holder)
@@ -151,7 +156,6 @@ class StoreMachine(RuleBasedStateMachine):
             assert outcome == Added()
             self.accepted += 1
             self.number += 1
-            run_at = self.clock.now() + timedelta(seconds=delay)
             self.told[row.task_id] = Told(row, self.number, run_at)
 
     def key_holder(self, row: TaskRow) -> UUID | None:
@@ -382,18 +386,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert counts.processing == sum(told.place == "running" for told in mine)
             assert counts.dead_letters == sum(told.place == "dead" for told in mine)
             assert counts.live == len(live)
-            assert counts.priorities == tally(told.row.priority for told in idle)
-            assert counts.ready_types == tally(told.row.task_type for told in ready)
+            assert counts.priorities == Counter(told.row.priority for told in idle)
+            assert counts.ready_types == Counter(told.row.task_type for told in ready)
             assert counts.payload_bytes == sum(len(told.row.payload) for told in kept)
             assert counts.paused == (name in self.paused)
             assert counts.oldest == (live[0].row.created_at if live else None)
             assert counts.newest == (live[-1].row.created_at if live else None)
             held += counts.payload_bytes
         assert self.do(self.store.count()).store_payload_bytes == held
-
-
-def tally(values: Any) -> dict[Any, int]:
-    found: dict[Any, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return found

@@ -35,6 +35,7 @@ def test_a_task_comes_back_as_it_went() -> None:
         timeout=None,
         tags={"team": "x"},
         unique_key="k",
+        job_id=uuid4(),
     )
     back = decode_task(encode_task(task), task.retry_count)
     assert back == task

@@ -14,13 +14,14 @@ from oncue.stores import Beat, Pulse, Reconciled, Store, incarnation_of
 from oncue.stores.sql import SqlStore
 from oncue.testing._store_kit import START, TurnedClock
 from tests import servers
-from tests.stores.machine import StoreMachine, nodes, picks
+from tests.stores.machine import nodes, picks
+from tests.stores.schedules_machine import SchedulesMachine
 from tests.stores.sql.kit import KINDS, Kind, place
 
 T = TypeVar("T")
 
 
-class NodesMachine(StoreMachine):
+class NodesMachine(SchedulesMachine):
     """Nodes that crash, fall silent, forget what they hold, and rescue each other's tasks."""
 
     @rule(node=nodes)

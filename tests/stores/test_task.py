@@ -42,6 +42,7 @@ def test_a_task_needs_only_a_type() -> None:
         "timeout": 300.0,
         "tags": {},
         "unique_key": None,
+        "job_id": None,
     }
 
 

@@ -3,14 +3,19 @@
 
 from datetime import datetime
 from typing import Any, assert_type
+from uuid import UUID
+
+import pytest
 
 from oncue import (
     EVENT_JOB_ERROR,
     EVENT_JOB_EXECUTED,
     Job,
     JobExecutionEvent,
+    ScheduledQueue,
     SchedulerEvent,
     TaskData,
+    crontab,
     open_queue,
 )
 
@@ -37,3 +42,14 @@ async def test_a_queue_is_typed_through_its_open_names() -> None:
         assert_type(event.exception, Exception | None)
         assert_type(event.retval, Any)
         assert (event.job_id, event.retval) == (task_id, 8)
+
+
+async def test_schedules_are_typed_through_the_adapters_name() -> None:
+    queue = open_queue("apscheduler")
+    assert_type(queue, ScheduledQueue)
+    async with queue:
+        job_id = await queue.add_cron_job("double", "@daily", dst_gap="skip")
+        assert_type(job_id, UUID)
+        await queue.add_job(TaskData(task_type="double"), crontab("0 9 * * mon"))
+        with pytest.raises(ValueError, match="dst_fold"):
+            await queue.add_cron_job("double", "@daily", dst_fold="second")  # type: ignore[arg-type]

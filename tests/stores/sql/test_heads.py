@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from oncue.stores import PauseTask, ResumeTask
+from oncue.stores import PauseTask, ResumeTask, ReviseTask
 from oncue.stores.sql._add import add
 from oncue.stores.sql._dialect import Tx
 from oncue.testing._store_kit import Claimer, ids, make_row
@@ -53,6 +53,18 @@ async def test_what_is_put_back_here_is_taken_in_its_old_place(where: Place) -> 
         await store.reconcile("node-a", claimer.incarnation, ())
         await store.edit([ResumeTask(task_id=rows[0].task_id)])
         assert ids(await claimer.claim(limit=3)) == [rows[0].task_id, *ids(lost)]
+
+
+@pytest.mark.real_time
+async def test_what_is_revised_here_is_taken_in_its_new_place(where: Place) -> None:
+    async with where.opened() as store:
+        claimer = await Claimer.join(store)
+        rows = [make_row(priority=priority) for priority in (1, 20, 20, 20, 20)]
+        await store.add(rows)
+        for _ in range(2):
+            await claimer.claim(limit=1)
+        await store.edit([ReviseTask(task_id=rows[0].task_id, priority=20)])
+        assert ids(await claimer.claim(limit=1)) == [rows[0].task_id]
 
 
 @pytest.mark.real_time

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import anyio
 import pytest
 
 import oncue.stores.sql._migrations as _migrations
-from oncue.stores import Added
+from oncue.stores import Added, AddSchedule, DeadLetters
 from oncue.stores.sql import SchemaTooNew
-from oncue.testing._store_kit import make_row
+from oncue.stores.sql._schema import FIRST
+from oncue.testing._store_kit import Claimer, make_row
+from oncue.testing._suite_base import dead
+from oncue.testing._suite_schedules import make_schedule
 from tests.stores.sql.kit import KINDS, Kind, Place, place
 
 pytestmark = pytest.mark.real_time
@@ -46,6 +50,42 @@ async def test_newer_tables_are_refused_by_both_versions(kind: Kind, tmp_path: P
             await where.store().open()
         assert (caught.value.found, caught.value.known) == (77, _migrations.VERSION)
         where.tables.do(f"UPDATE {where.tables.prefix}_schema SET version = {_migrations.VERSION}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_tables_of_version_1_keep_their_tasks_and_take_schedules(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by that version's statements, and filled by its columns."""
+    with place(kind, tmp_path) as where:
+        with monkeypatch.context() as then:
+            then.setattr(_migrations, "MIGRATIONS", (FIRST,))
+            then.setattr(_migrations, "VERSION", 1)
+            with where.database() as database:
+                key = {"postgresql": f"'{UUID(int=7)}'"}.get(kind, f"x'{UUID(int=7).hex}'")
+                body = {"postgresql": r"'\x7b7d'"}.get(kind, "x'7b7d'")
+                values = f"({key}, 'old', 'work', 5, 0, 3, 1.0, 0.0, 9, {body}, {body}, 0, 8)"
+                names = (
+                    "task_id, queue_name, task_type, priority, first_retry_count, max_retries,"
+                    " retry_delay_s, delay_s, created_us, payload, tags, retry_count, run_us"
+                )
+                insert = database.dialect.statement(f"INSERT INTO {{live}} ({names}) VALUES")
+                where.tables.do(f"{insert} {values}")
+        assert version(where) == [1]
+        async with where.opened() as store:
+            assert version(where) == [_migrations.VERSION]
+            job_id = uuid4()
+            await store.add([make_row(job_id=job_id)])
+            await store.plan([AddSchedule(row=make_schedule(job_id))])
+            assert [view.live for view in await store.schedules()] == [1]
+            claimer = await Claimer.join(store)
+            [old] = await claimer.claim("old")
+            assert (old.row.task_id, old.row.job_id) == (UUID(int=7), None)
+            [new] = await claimer.claim()
+            assert new.row.job_id == job_id
+            await claimer.settle(dead(old), dead(new))
+            letters = await store.find(DeadLetters(queue_name=None, limit=9))
+            assert {view.row and view.row.job_id for view in letters} == {None, job_id}
 
 
 @pytest.mark.parametrize("kind", KINDS)

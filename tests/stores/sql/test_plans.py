@@ -21,7 +21,7 @@ from oncue.testing._store_kit import done, make_row
 from tests.stores.sql.kit import Place, work_of
 
 BATCH = 50
-COPIED = ", ".join((*TASK_COLUMNS[1:-2], "retry_count"))
+COPIED = ", ".join((*TASK_COLUMNS[1:-3], "retry_count"))
 NEW_ID = {
     "sqlite": "randomblob(16)",
     "postgresql": "gen_random_uuid()",
