@@ -84,11 +84,15 @@ class Unread:
 
 @record
 class Decided:
-    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues."""
+    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues, unless
+    `instances_max` of its runs are live. `goes_on_at`: there are more that are due, from then on.
+    """
 
     view: ScheduleView
     verdict: Verdict
     rows: Sequence[TaskRow]
+    instances_max: int | None
+    goes_on_at: datetime | None
 
     @property
     def fire(self) -> Fire:
@@ -98,7 +102,7 @@ class Decided:
             version=self.view.version,
             next_run_at=self.verdict.next_run_at,
             rows=self.rows,
-            instances_max=self.view.row.instances_max,
+            instances_max=self.instances_max,
         )
 
 
@@ -125,6 +129,9 @@ class Scheduler(Actor[SchedulerMessage]):
         self._poll_interval_s = poll_interval_s
         self._trigger_of = lru_cache(KNOWN_MAX)(decode)
         self._unread: dict[UUID, Unread] = {}
+        # Where catch-ups go on that were too long for one transaction. The runs that these have
+        # enqueued are live, and shall not stand in the way of the rest.
+        self._going_on: dict[UUID, datetime] = {}
 
     async def on_start(self) -> None:
         store, pool, events = self._paths
@@ -149,6 +156,7 @@ class Scheduler(Actor[SchedulerMessage]):
         """Fire what is due, page by page. Seconds until there is more, a poll's at most."""
         after: tuple[datetime, UUID] | None = None
         unread: dict[UUID, Unread] = {}
+        going_on: dict[UUID, datetime] = {}
         waits = [self._poll_interval_s]
         while True:
             request = DueSchedules(limit=PAGE, after=after)
@@ -156,7 +164,7 @@ class Scheduler(Actor[SchedulerMessage]):
             looked_s = self.context.now()
             decisions = await self._decide(due.schedules, due.now, unread)
             for batch in _batches(decisions):
-                await self._fire(batch)
+                await self._fire(batch, going_on)
             passed_s = self.context.now() - looked_s
             nexts = [d.verdict.next_run_at for d in decisions]
             waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
@@ -168,6 +176,7 @@ class Scheduler(Actor[SchedulerMessage]):
             assert last.next_run_at is not None
             after = last.next_run_at, last.job_id
         self._note_unread(unread)
+        self._going_on = going_on
         return min(waits)
 
     async def _decide(
@@ -212,9 +221,18 @@ class Scheduler(Actor[SchedulerMessage]):
             )
             for moment in verdict.runs
         ]
-        return Decided(view=view, verdict=verdict, rows=rows)
+        begins = self._going_on.get(row.job_id) != row.next_run_at
+        next_run_at = verdict.next_run_at
+        return Decided(
+            view=view,
+            verdict=verdict,
+            rows=rows,
+            instances_max=row.instances_max if begins else None,
+            goes_on_at=next_run_at if next_run_at is not None and next_run_at <= now else None,
+        )
 
-    async def _fire(self, decisions: Sequence[Decided]) -> None:
+    async def _fire(self, decisions: Sequence[Decided], going_on: dict[UUID, datetime]) -> None:
+        """Adds to `going_on` what has more runs than it could take."""
         request = FireSchedules(fires=[each.fire for each in decisions])
         outcomes = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
         events: list[SchedulerEvent] = []
@@ -225,6 +243,8 @@ class Scheduler(Actor[SchedulerMessage]):
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
+                if decided.goes_on_at is not None:
+                    going_on[decided.view.row.job_id] = decided.goes_on_at
                 if self._tracing:
                     self._log(decided.rows, outcome)
         for name in queues:

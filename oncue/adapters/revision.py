@@ -18,6 +18,7 @@ from oncue.actors.triggers import (
     IntervalTrigger,
     OrTrigger,
     Trigger,
+    decode,
     encode,
     from_apscheduler,
 )
@@ -71,13 +72,15 @@ class Revision:
             changed["queue_name"] = task.queue_name
         if self._trigger is not None:
             changed["trigger"] = encode(self._trigger)
+            next_run_at = first_run(self._trigger, now=self._now)
+            if next_run_at is None:
+                raise ValueError(f"the trigger never fires: {self._trigger}")
             if row.next_run_at is not None:
-                changed["next_run_at"] = first_run(self._trigger, now=self._now)
-                if changed["next_run_at"] is None:
-                    raise ValueError(f"the trigger never fires: {self._trigger}")
+                changed["next_run_at"] = next_run_at
         if "next_run_time" in self._given:
             changed["next_run_at"] = self._next_run_at
-        return replace(row, **changed)
+        revised = replace(row, **changed)
+        return revised if self._next_run_at is None else _at_its_date(revised)
 
     def of_task(self, task_id: UUID) -> list[ReviseTask | PauseTask]:
         """Raises ValueError for what only a schedule has."""
@@ -102,6 +105,18 @@ class Revision:
         if "next_run_time" in self._given and self._next_run_at is None:
             return [revise, PauseTask(task_id=task_id)]
         return [revise]
+
+
+def _at_its_date(row: ScheduleRow) -> ScheduleRow:
+    """A date that is moved is another date: left where it was, it would come once more."""
+    assert row.next_run_at is not None
+    try:
+        trigger = decode(row.trigger)
+    except ValueError:  # a newer version's; it may be moved all the same
+        return row
+    if not isinstance(trigger, DateTrigger):
+        return row
+    return replace(row, trigger=encode(DateTrigger(at=row.next_run_at)))
 
 
 def understood(trigger: object, gap: Gap | None = None, fold: Fold | None = None) -> Trigger:

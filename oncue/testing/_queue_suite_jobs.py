@@ -171,7 +171,25 @@ class JobTests(ScheduledSuiteBase):
             job = await jobs.get_job(job_id)
             assert job is not None
             assert job.paused
+            over = IntervalTrigger(seconds=1, start_date=start, end_date=start)
+            with pytest.raises(ValueError, match="never fires"):
+                await jobs.reschedule_job(job_id, over)
             assert not await jobs.reschedule_job(uuid4(), IntervalTrigger(seconds=1))
+
+    @needs(QueueCapability.CRON)
+    async def test_a_date_that_is_moved_is_one_run_still(
+        self, jobs: ScheduledQueue, runs: Runs, clock: Clock
+    ) -> None:
+        async with jobs:
+            at = clock.now() + EVERY
+            job_id = await jobs.add_job(new_task("run"), DateTrigger(at + EVERY))
+            assert await jobs.modify_job(job_id, next_run_time=at)
+            job = await jobs.get_job(job_id)
+            assert job is not None
+            assert job.next_run_times(2) == [at]
+            await self.eventually(clock, lambda: bool(runs.tasks))
+            assert await jobs.get_job(job_id) is None
+        assert runs.moments == [at]
 
     @needs(QueueCapability.CRON)
     async def test_changes_made_at_once_are_both_kept(self, jobs: ScheduledQueue) -> None:
