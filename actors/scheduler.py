@@ -12,7 +12,7 @@ it stays as it is, and others may fire it.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -21,13 +21,14 @@ from ..runtime import Actor, Entropy, Envelope, Ref
 from ..stores import (
     Added,
     AlreadyKnown,
+    Due,
     Fire,
     Fired,
-    FireOutcome,
     InstancesFull,
     Overtaken,
     ScheduleView,
     TaskRow,
+    UniqueTaken,
     record,
 )
 from .events import Listeners
@@ -162,7 +163,7 @@ class Scheduler(Actor[SchedulerMessage]):
             request = DueSchedules(limit=PAGE, after=after)
             due = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             looked_s = self.context.now()
-            decisions = await self._decide(due.schedules, due.now, unread)
+            decisions = await self._decide(due, unread)
             for batch in _batches(decisions):
                 await self._fire(batch, going_on)
             passed_s = self.context.now() - looked_s
@@ -179,24 +180,24 @@ class Scheduler(Actor[SchedulerMessage]):
         self._going_on = going_on
         return min(waits)
 
-    async def _decide(
-        self, views: Sequence[ScheduleView], now: datetime, unread: dict[UUID, Unread]
-    ) -> list[Decided]:
+    async def _decide(self, due: Due, unread: dict[UUID, Unread]) -> list[Decided]:
+        # Many that catch up at once take turns, so that they hold up no others.
+        runs_max = max(1, min(RUNS_MAX, ROWS_MAX // max(1, len(due.schedules))))
         decisions: list[Decided] = []
-        for number, view in enumerate(views, 1):
+        for number, view in enumerate(due.schedules, 1):
             known = self._unread.get(view.row.job_id)
             if known is not None and known.version == view.version:
                 unread[view.row.job_id] = known
                 continue
             try:
-                decisions.append(self._decide_one(view, now))
+                decisions.append(self._decide_one(view, due.now, runs_max))
             except ValueError as error:
                 unread[view.row.job_id] = Unread(version=view.version, reason=str(error))
             if number % DECISIONS_PER_YIELD == 0:
                 await checkpoint()
         return decisions
 
-    def _decide_one(self, view: ScheduleView, now: datetime) -> Decided:
+    def _decide_one(self, view: ScheduleView, now: datetime, runs_max: int) -> Decided:
         """Raises ValueError where the schedule is not understood here."""
         row = view.row
         assert row.next_run_at is not None
@@ -207,7 +208,7 @@ class Scheduler(Actor[SchedulerMessage]):
             now=now,
             grace_s=row.misfire_grace_s,
             coalesce=row.coalesce,
-            runs_max=RUNS_MAX,
+            runs_max=runs_max,
         )
         task = template_of(row)
         rows = [
@@ -258,7 +259,7 @@ class Scheduler(Actor[SchedulerMessage]):
             if isinstance(added, Added):
                 log_enqueued(row)
 
-    def _account(self, decided: Decided, outcome: FireOutcome) -> list[SchedulerEvent]:
+    def _account(self, decided: Decided, outcome: Fired | InstancesFull) -> list[SchedulerEvent]:
         """Count and log the runs that are not to be; the events of it all."""
         row, verdict = decided.view.row, decided.verdict
         who = {"job_id": str(row.job_id), "name": row.name, "queue": row.queue_name}
@@ -268,23 +269,15 @@ class Scheduler(Actor[SchedulerMessage]):
             events.append(missed(row.job_id, row.queue_name, moment))
         if verdict.missed_more:
             emit("warning", "runs_missed", **who, since=verdict.missed[-1].isoformat())
+        skips = _skips(verdict.runs, outcome)
+        for moment, why in skips:
+            emit("warning", "run_skipped", **who, scheduled_at=moment.isoformat(), reason=why)
+        if skips:
+            moments = [moment for moment, _ in skips]
+            events.append(skipped(row.job_id, row.queue_name, moments))
         self._tally.missed_runs += len(verdict.missed)
-        passed_over: Sequence[datetime] = ()
-        if isinstance(outcome, InstancesFull):
-            passed_over = verdict.runs
-            emit("warning", "run_skipped", **who, live=outcome.live, limit=row.instances_max)
-        elif isinstance(outcome, Fired):
-            passed_over = [
-                moment
-                for moment, added in zip(verdict.runs, outcome.outcomes, strict=True)
-                if not isinstance(added, (Added, AlreadyKnown))
-            ]
-            for moment in passed_over:  # a live task has its unique_key
-                emit("warning", "run_skipped", **who, scheduled_at=moment.isoformat())
-        if passed_over:
-            events.append(skipped(row.job_id, row.queue_name, passed_over))
-        self._tally.skipped_runs += len(passed_over)
-        self._tally.fired_runs += len(verdict.runs) - len(passed_over)
+        self._tally.skipped_runs += len(skips)
+        self._tally.fired_runs += len(verdict.runs) - len(skips)
         if verdict.next_run_at is None:
             events.append(task_event(EVENT_JOB_REMOVED, row.job_id, row.queue_name))
         return events
@@ -295,6 +288,24 @@ class Scheduler(Actor[SchedulerMessage]):
                 emit("error", "schedule_not_understood", job_id=str(job_id), reason=why.reason)
         self._unread = unread
         self._tally.unread_schedules = {job_id: why.reason for job_id, why in unread.items()}
+
+
+def _skips(runs: Sequence[datetime], outcome: Fired | InstancesFull) -> list[tuple[datetime, str]]:
+    """Which of the runs were not enqueued, and why."""
+    if isinstance(outcome, InstancesFull):
+        return [(moment, f"{outcome.live} of its runs are live") for moment in runs]
+    skips: list[tuple[datetime, str]] = []
+    for moment, added in zip(runs, outcome.outcomes, strict=True):
+        match added:
+            case Added():
+                pass
+            case AlreadyKnown():  # its next run time was set by hand to one that it had
+                skips.append((moment, "it has run before"))
+            case UniqueTaken(live_task_id=live):
+                skips.append((moment, f"task {live} has its unique_key"))
+            case _:
+                assert_never(added)
+    return skips
 
 
 def _batches(decisions: Sequence[Decided]) -> Iterator[Sequence[Decided]]:
