@@ -6,7 +6,7 @@ the hour from one to two came twice. They end that night, so whoever fires them 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple
@@ -64,7 +64,15 @@ def night(random: Random) -> list[Planned]:
         }
         trigger = crontab(expression, timezone=NEW_YORK, end_date=minutes[-1], dst_fold=fold)
         planned.append(_planned(random, trigger, moments))
-    return [*planned, every(random, timedelta(minutes=7), start=MIDNIGHT, end=minutes[-1])]
+    planned.append(every(random, timedelta(minutes=7), start=MIDNIGHT, end=minutes[-1]))
+    return [_one_at_a_time(each) for each in planned]
+
+
+def _one_at_a_time(planned: Planned) -> Planned:
+    """What comes due together is one, however many fires it takes; but not when it begins anew."""
+    if not has_random_ids(planned.row.job_id):
+        return planned
+    return replace(planned, row=replace(planned.row, instances_max=1))
 
 
 def every(random: Random, length: timedelta, *, start: datetime, end: datetime) -> Planned:
