@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
+from oncue.runtime import Clock
+from oncue.stores.sql import SqlStore
 from tests.faults.proxy import Proxy
 from tests.servers import mysql_url, postgres_url, tables
 
@@ -32,6 +35,19 @@ class SharedStore:
 
     url: str
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def queue(self, *, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
+        """A queue on it."""
+        settings = APSchedulerSettings(
+            job_store_type="sqlalchemy", job_store_url=self.url, **self.settings, **more
+        )
+        return APSchedulerQueue(settings, clock=clock)
+
+    def store(self) -> SqlStore:
+        """For a test that looks past the queues, or plans past them."""
+        return SqlStore(
+            self.url, table_name=APSchedulerSettings(**self.settings).sqlalchemy_tablename
+        )
 
 
 @pytest.fixture(params=DATABASES)
