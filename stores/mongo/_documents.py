@@ -209,6 +209,7 @@ def schedule_view_of(document: Document, live: int) -> ScheduleView:
             created_at=moment_at(_typed(document, "created_us", int)),
         ),
         version=_typed(document, "version", int),
+        goes_on=None is not document.get("goes_on_us") == next_run_us,
         number=_typed(document, "number", int),
         live=live,
     )

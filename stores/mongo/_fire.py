@@ -12,7 +12,7 @@ Rules:
   was). Where it cannot tell, they stay: it is as if the schedule had been fired before the change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
@@ -65,7 +65,7 @@ def _fire(call: Call, fires: Sequence[Fire]) -> list[FireOutcome]:
     outcomes: dict[UUID, FireOutcome] = {
         each.job_id: Fired(outcomes=list(islice(added, len(each.rows)))) for each in running
     } | full
-    moved = _move_on(call, fires)
+    moved = _move_on(call, fires, full.keys())
     if call.session is None:
         _unmark(call, [row.task_id for row, each in rows if each.job_id in moved])
         for each in running:
@@ -97,7 +97,7 @@ def _full(call: Call, fires: Sequence[Fire]) -> dict[UUID, FireOutcome]:
     return full
 
 
-def _move_on(call: Call, fires: Sequence[Fire]) -> set[UUID]:
+def _move_on(call: Call, fires: Sequence[Fire], full: Container[UUID]) -> set[UUID]:
     """Each to its next run, or away when there is none; those that were not overtaken."""
     ended = [each for each in fires if each.next_run_at is None]
     moved = {each.job_id for each in ended if _end(call, each)}
@@ -106,7 +106,9 @@ def _move_on(call: Call, fires: Sequence[Fire]) -> set[UUID]:
         return moved
     mark = [call.sender, call.place()]
     done = call.schedules.bulk_write(
-        [_move(each, mark) for each in going.values()], ordered=False, session=call.session
+        [_move(each, mark, each.goes_on and each.job_id not in full) for each in going.values()],
+        ordered=False,
+        session=call.session,
     )
     if done.matched_count == len(going):
         return moved | going.keys()
@@ -115,10 +117,12 @@ def _move_on(call: Call, fires: Sequence[Fire]) -> set[UUID]:
     return moved | {document["_id"] for document in marked}
 
 
-def _move(fire: Fire, mark: Sequence[int]) -> UpdateOne:
+def _move(fire: Fire, mark: Sequence[int], goes_on: bool) -> UpdateOne:
     assert fire.next_run_at is not None
+    next_run_us = microseconds(fire.next_run_at)
     told: Document = {
-        "next_run_us": microseconds(fire.next_run_at),
+        "next_run_us": next_run_us,
+        "goes_on_us": next_run_us if goes_on else None,
         "fired": fire.version,
         "fired_by": mark,
     }

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
+from oncue.runtime import Clock
+from oncue.stores.mongo import MongoStore
+from oncue.stores.sql import SqlStore
 from tests.faults.proxy import Proxy
 from tests.servers import collections, mongodb_url, mysql_url, postgres_url, tables
 
@@ -32,6 +36,25 @@ class SharedStore:
 
     url: str
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def queue(self, *, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
+        """A queue on it."""
+        settings = APSchedulerSettings(
+            **APSchedulerSettings.of_url(self.url), **self.settings, **more
+        )
+        return APSchedulerQueue(settings, clock=clock)
+
+    def store(self) -> SqlStore | MongoStore:
+        """For a test that looks past the queues, or plans past them."""
+        settings = APSchedulerSettings(**self.settings)
+        if not self.url.startswith("mongodb"):
+            return SqlStore(self.url, table_name=settings.sqlalchemy_tablename)
+        return MongoStore(
+            self.url,
+            database=settings.mongodb_database,
+            collection=settings.mongodb_collection,
+            client_options=settings.mongodb_client_options,
+        )
 
 
 @pytest.fixture(params=DATABASES)

@@ -1,7 +1,5 @@
 """The Nth statement fails, the Nth commit fails, the Nth commit's answer is lost: N = 1, 2, ...
 
-In MongoDB each write is a commit.
-
 Until a whole run meets no fault. In each, whatever was acknowledged is completed once as far as the
 store is concerned, and nobody restarts: trouble with the store is a state, not a crash.
 """
@@ -9,22 +7,14 @@ store is concerned, and nobody restarts: trouble with the store is a state, not 
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from anyio import to_thread
-from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
 from oncue import StoreUnavailable, TaskData, TaskStatus
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
@@ -32,123 +22,11 @@ from oncue.runtime import ActorSystem, SupervisorSpec
 from oncue.testing import VirtualClock
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
+from tests.faults.places import At, Faults, persistently, planted
 from tests.servers import own_postgres
 
 TASKS = 6
-
-
-class At(Enum):
-    """Where a fault strikes."""
-
-    STATEMENT = "a statement fails"
-    COMMIT = "a commit fails"
-    ANSWER = "a commit succeeds, and its answer is lost"
-
-
-def sql_error(why: str) -> Exception:
-    return OperationalError("planted", None, ConnectionError(why))
-
-
-class Faults:
-    """Counts the places where one could strike, and strikes at the Nth."""
-
-    def __init__(self, at: At, number: int) -> None:
-        self.at = at
-        self.left = number
-
-    @property
-    def struck(self) -> bool:
-        return self.left <= 0
-
-    def strike(self, at: At, error: Callable[[str], Exception] = sql_error) -> None:
-        if at is self.at:
-            self.left -= 1
-            if self.left == 0:
-                raise error(at.value)
-
-
-class FaultyCursor:
-    """A driver's cursor whose statements may fail."""
-
-    def __init__(self, cursor: Any, faults: Faults) -> None:
-        self._cursor = cursor
-        self._faults = faults
-
-    def execute(self, *arguments: Any, **options: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.execute(*arguments, **options)
-
-    def executemany(self, *arguments: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.executemany(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-
-@contextmanager
-def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Between us and every driver."""
-    cursor = _ConnectionFairy.cursor
-
-    def faulty_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return FaultyCursor(cursor(self, *args, **kwargs), faults)
-
-    def faulty_commit(self: Any) -> None:
-        faults.strike(At.COMMIT)
-        self.dbapi_connection.commit()
-        faults.strike(At.ANSWER)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
-        patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
-        for name in READS:
-            patch.setattr(Collection, name, faulty_read(getattr(Collection, name), faults))
-        for name in WRITES:
-            patch.setattr(Collection, name, faulty_write(getattr(Collection, name), faults))
-        commit = ClientSession.commit_transaction
-        patch.setattr(ClientSession, "commit_transaction", faulty_write(commit, faults))
-        yield
-
-
-READS = ("find", "find_one", "aggregate", "distinct")
-WRITES = (
-    "insert_one",
-    "insert_many",
-    "update_one",
-    "update_many",
-    "bulk_write",
-    "find_one_and_update",
-    "delete_one",
-    "delete_many",
-)
-
-
-def faulty_read(read: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
-    def fail_or_read(*arguments: Any, **options: Any) -> Any:
-        faults.strike(At.STATEMENT, AutoReconnect)
-        return read(*arguments, **options)
-
-    return fail_or_read
-
-
-def faulty_write(write: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
-    def fail_or_write(*arguments: Any, **options: Any) -> Any:
-        faults.strike(At.COMMIT, AutoReconnect)
-        written = write(*arguments, **options)
-        faults.strike(At.ANSWER, AutoReconnect)
-        return written
-
-    return fail_or_write
-
-
-async def persistently(call: Callable[[], Any]) -> Any:
-    """What a caller does who wants it done: again, until the store is there."""
-    while True:
-        try:
-            return await call()
-        except StoreUnavailable:
-            await anyio.sleep(0.05)
+POLL_S = 0.2
 
 
 class Run:
@@ -196,16 +74,6 @@ class Run:
             assert [node.path for node in system.tree().walk() if node.restarts] == []
 
 
-def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
-    settings = APSchedulerSettings(
-        **APSchedulerSettings.of_url(store.url),
-        poll_interval=0.2,
-        **store.settings,
-        **more,
-    )
-    return APSchedulerQueue(settings)
-
-
 async def strike_each(
     at: At, make: Callable[[int], APSchedulerQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +117,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
-    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
+    await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
 
 
 @pytest.mark.parametrize("at", list(At), ids=lambda at: at.name.lower())
@@ -261,7 +129,7 @@ async def test_one_lost_statement_of_mongodb_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     """D1.1, D1.7. Though each of its statements stands for itself."""
-    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
+    await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
 
 
 @pytest.mark.slow
@@ -269,7 +137,7 @@ async def test_one_lost_statement_of_mongodb_wherever_it_strikes_loses_nothing(
 async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
     """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
     with own_postgres() as server:
-        queue = durable(SharedStore(server.url))
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
@@ -298,7 +166,7 @@ async def test_a_full_disk_is_an_error_and_room_is_enough_to_go_on(
     small_disk: Path,
 ) -> None:
     """D1.7."""
-    queue = durable(SharedStore(f"sqlite:///{small_disk}/tasks.db"))
+    queue = SharedStore(f"sqlite:///{small_disk}/tasks.db").queue(poll_interval=POLL_S)
     run = Run(queue)
     spec = SupervisorSpec("app", children=[queue.child_spec()])
     async with ActorSystem(spec) as system:

@@ -39,10 +39,10 @@ def between(monkeypatch: pytest.MonkeyPatch, meanwhile: Meanwhile) -> None:
     """Do something once, after a fire has added its runs and before it moves its schedule on."""
     move_on: Any = getattr(_fire, "_move_on")  # noqa: B009 - a place to strike
 
-    def interrupted(call: Call, fires: Sequence[Fire]) -> Any:
+    def interrupted(call: Call, *arguments: Any) -> Any:
         monkeypatch.undo()
         meanwhile(call)
-        return move_on(call, fires)
+        return move_on(call, *arguments)
 
     monkeypatch.setattr(_fire, "_move_on", interrupted)
 
