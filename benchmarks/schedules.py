@@ -25,7 +25,7 @@ from servers import Databases, postgres, sqlite
 from oncue import ScheduledQueue, TaskData, crontab, open_queue
 from oncue.actors.planning import ChangeSchedules, FindSchedules
 from oncue.adapters.arguments import UNSET
-from oncue.stores import AddSchedule, ReplaceSchedule
+from oncue.stores import AddSchedule, ReplaceSchedule, ScheduleRow
 
 DUE = 1_000
 IDLE_S = 5.0
@@ -48,29 +48,28 @@ async def load(url: str, jobs: int) -> None:
         now = datetime.now(UTC)
         for start in range(0, jobs, 1000):
             changes = [
-                AddSchedule(
-                    row=queue._row(
-                        TaskData(task_type="noop", payload={"n": number}),
-                        crontab(
-                            f"{number % 60} {number // 60 % 24} 29 2 *", timezone="Europe/Berlin"
-                        ),
-                        None,
-                        UNSET,
-                        UNSET,
-                        UNSET,
-                        now,
-                    )  # fmt: skip
-                )
+                AddSchedule(row=row_of(queue, number, now))
                 for number in range(start, min(start + 1000, jobs))
             ]
             await queue._ask(ChangeSchedules(changes=changes))
 
 
+def row_of(queue: ScheduledQueue, number: int, now: datetime) -> ScheduleRow:
+    minute, hour = number % 60, number // 60 % 24
+    task = TaskData(task_type="noop", payload={"n": number})
+    trigger = crontab(f"{minute} {hour} 29 2 *", timezone="Europe/Berlin")
+    return queue._row(task, trigger, None, UNSET, UNSET, UNSET, now)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await anyio.sleep(LOOK_S)
+
+
 async def start(url: str) -> list[float]:
     began = monotonic()
     async with queue_on(url) as queue:
-        while not queue.scheduler_running:
-            await anyio.sleep(LOOK_S)
+        await until(lambda: queue.scheduler_running)
         await queue.get_schedules(limit=1)  # behind the scheduler's first look
         return [monotonic() - began]
 
@@ -88,10 +87,7 @@ async def burst(url: str) -> list[float]:
     async with queue_on(url) as queue:
         await queue.pause_queue()
         assert datetime.now(UTC) < at
-        while datetime.now(UTC) < at:
-            await anyio.sleep(LOOK_S)
-        while queue.metrics["fired_runs"] < DUE:
-            await anyio.sleep(LOOK_S)
+        await until(lambda: queue.metrics["fired_runs"] >= DUE)
         took_s = (datetime.now(UTC) - at).total_seconds()
         assert (await queue.get_queue_info())["job_count"] == DUE
         await queue.purge_queue()

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal
 
 from ...stores.task import YEARS
 from . import zones
-from .base import AS_JSON, FIRST, check_bounds, no_later
+from .base import AS_JSON, check_bounds, no_later
 from .zones import Fold, Gap
 
 _END: Final = date(YEARS.stop, 1, 1)
@@ -54,15 +54,17 @@ class CalendarTrigger:
         check_bounds(None, None, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        return no_later(zones.after(max(moment, FIRST), self._wall_from, self), None)
+        return no_later(zones.after(moment, self._not_before, self), None)
 
     def __str__(self) -> str:
-        steps = {"y": self.years, "months": self.months, "w": self.weeks, "d": self.days}
-        every = " ".join(f"{count} {unit}" for unit, count in steps.items() if count)
+        steps = {"year": self.years, "month": self.months, "week": self.weeks, "day": self.days}
+        every = ", ".join(
+            f"{count} {unit}{'s' if count > 1 else ''}" for unit, count in steps.items() if count
+        )
         until = f" until {self.end}" if self.end else ""
         return f"every {every} at {self.at} {self.timezone} from {self.start}{until}"
 
-    def _wall_from(self, wall: datetime) -> datetime | None:
+    def _not_before(self, wall: datetime) -> datetime | None:
         for day in self._dates(wall.date()):
             if self.end is not None and day > self.end:
                 return None
@@ -96,9 +98,11 @@ class CalendarTrigger:
 def _added(day: date, months: int, days: int) -> date | None:
     """The date one step on; None where it is past all that a store can keep."""
     month = _month(day) + months
-    while (moved := _in_month(month, day.day)) is None:
+    while month < _month(_END):
+        if (moved := _in_month(month, day.day)) is not None:
+            return moved + timedelta(days) if days < (_END - moved).days else None
         month += months
-    return moved + timedelta(days) if days < (_END - moved).days else None
+    return None
 
 
 def _month(day: date) -> int:

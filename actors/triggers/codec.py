@@ -34,7 +34,5 @@ def decode(text: str) -> Trigger:
         return _TRIGGER.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise TriggerNotUnderstood(
-            text, f"{place}: {first['msg']}" if place else first["msg"]
-        ) from error
+        place, told = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise TriggerNotUnderstood(text, f"{place}: {told}" if place else told) from error

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from ...stores.task import YEARS
 from . import _apscheduler as aps
 from . import zones
-from .base import AS_JSON, FIRST, TICK, Moment, check_bounds, no_later, span
-from .wall import WallPattern
+from .base import AS_JSON, TICK, Moment, check_bounds, no_later, span
+from .wall import WallDays, WallPattern
 from .zones import Fold, Gap
 
 
@@ -59,35 +59,41 @@ class CronTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.fields).from_, self), self.end)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
+        return no_later(zones.after(moment, _pattern(self.fields).not_before, self), self.end)
 
     def __str__(self) -> str:
         given = "".join(f" {name}={text}" for name, text in self.fields.given().items())
         return f"cron{given} {self.timezone}{span(self.start, self.end)}"
 
 
+_DAY_FIELDS: Final = ("month", "day", "week", "day_of_week")
+
+
 @lru_cache(maxsize=1024)
 def _pattern(given: CronFields) -> WallPattern:
     cron = aps.CronTrigger(**given.given(), timezone=UTC)
     by_name = {field.name: field for field in cron.fields}
-    chosen = [by_name[name] for name in ("month", "day", "week", "day_of_week")]
-    chosen = [field for field in chosen if str(field) != "*"]
-
-    def days(day: date) -> bool:
-        return all(_matches(field, day) for field in chosen)
 
     def times(name: str, values: range) -> list[int]:
         midnight, unit = datetime(2000, 1, 1), timedelta(**{f"{name}s": 1})
         return [each for each in values if _matches(by_name[name], midnight + each * unit)]
 
     return WallPattern(
-        days=days,
+        days=_days(*(str(by_name[name]) for name in _DAY_FIELDS)),
         hours=times("hour", range(24)),
         minutes=times("minute", range(60)),
         seconds=times("second", range(60)),
         years=_years(by_name["year"]),
     )
+
+
+@lru_cache(maxsize=1024)
+def _days(month: str, day: str, week: str, day_of_week: str) -> WallDays:
+    cron = aps.CronTrigger(month=month, day=day, week=week, day_of_week=day_of_week, timezone=UTC)
+    of_days = [field for field in cron.fields if field.name in _DAY_FIELDS and str(field) != "*"]
+    return WallDays(lambda day: all(_matches(field, day) for field in of_days))
 
 
 def _years(field: aps.CronField) -> Sequence[int]:

@@ -17,7 +17,6 @@ from typing import ClassVar, Final, Literal
 from . import zones
 from .base import (
     AS_JSON,
-    FIRST,
     TICK,
     Moment,
     check_bounds,
@@ -25,7 +24,7 @@ from .base import (
     no_later,
     span,
 )
-from .wall import WallPattern
+from .wall import WallDays, WallPattern
 from .zones import Fold, Gap
 
 
@@ -50,8 +49,9 @@ class CrontabTrigger:
         check_bounds(self.start, self.end, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
-        moment = max(moment, (self.start or FIRST) - TICK)
-        return no_later(zones.after(moment, _pattern(self.expression).from_, self), self.end)
+        if self.start is not None:
+            moment = max(moment, self.start - TICK)
+        return no_later(zones.after(moment, _pattern(self.expression).not_before, self), self.end)
 
     def __str__(self) -> str:
         return f"cron {self.expression} {self.timezone}{span(self.start, self.end)}"
@@ -132,7 +132,7 @@ _NICKNAMES: Final = {
 _VALUE: Final = r"[0-9]{1,2}|[a-z]{3}"
 _PART: Final = re.compile(
     rf"(?:\*|(?P<first>{_VALUE})(?:-(?P<last>{_VALUE}))?)(?:/(?P<step>[0-9]{{1,4}}))?",
-    re.ASCII | re.IGNORECASE,
+    re.IGNORECASE,
 )
 
 
@@ -140,15 +140,25 @@ _PART: Final = re.compile(
 def _pattern(expression: str) -> WallPattern:
     texts = _texts(expression)
     values = {each.name: _values(each, texts[each.name], expression) for each in _FIELDS}
-    months, monthdays = values["month"], values["day of month"]
-    weekdays = {value % 7 for value in values["day of week"]}
     either = not any(texts[name].startswith("*") for name in ("day of month", "day of week"))
+    days = _days(
+        frozenset(values["month"]),
+        frozenset(values["day of month"]),
+        frozenset(value % 7 for value in values["day of week"]),
+        either,
+    )
+    return WallPattern(days=days, hours=values["hour"], minutes=values["minute"])
 
-    def days(day: date) -> bool:
+
+@lru_cache(maxsize=1024)
+def _days(
+    months: frozenset[int], monthdays: frozenset[int], weekdays: frozenset[int], either: bool
+) -> WallDays:
+    def is_chosen(day: date) -> bool:
         chosen = (day.day in monthdays, day.isoweekday() % 7 in weekdays)
         return day.month in months and (any(chosen) if either else all(chosen))
 
-    return WallPattern(days=days, hours=values["hour"], minutes=values["minute"])
+    return WallDays(is_chosen)
 
 
 def _texts(expression: str) -> dict[str, str]:

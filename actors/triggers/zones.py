@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from .base import TICK
+from .base import FIRST, LAST, TICK
 
 Gap = Literal["next", "skip"]
 Fold = Literal["first", "both"]
@@ -25,6 +25,8 @@ WallTimes = Callable[[datetime], datetime | None]
 """The first wall time that is not before this one, or None. Both are naive."""
 
 _SECOND: Final = timedelta(seconds=1)
+_HERE: Final = "localtime"
+"""A name that databases have for the system's own zone: another one on each node."""
 
 
 class Zoned(Protocol):
@@ -45,7 +47,7 @@ def after(moment: datetime, times: WallTimes, zoned: Zoned) -> datetime | None:
     clock shows what it shows twice, so only there is it looked for.
     """
     zone = named(zoned.timezone)
-    local = moment.astimezone(zone)
+    local = max(FIRST - TICK, min(moment, LAST)).astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     start = wall + TICK
     before, behind = _offsets(wall, zone)
@@ -113,14 +115,16 @@ def named(timezone: str) -> tzinfo:
     if timezone == "UTC":  # known without a time-zone database
         return UTC
     try:
-        return ZoneInfo(timezone)
+        if timezone != _HERE:
+            return ZoneInfo(timezone)
     except (LookupError, OSError, ValueError):
-        known = sorted(available_timezones())
+        pass
+    known = available_timezones() - {_HERE}
     if not known:
         raise ValueError(
             f"no timezone {timezone!r}: this system has no time-zone database; install tzdata"
         )
-    near = get_close_matches(timezone, known, n=1, cutoff=0.0)
+    near = get_close_matches(timezone, sorted(known), n=1, cutoff=0.0)
     raise ValueError(f"no timezone {timezone!r}; the nearest is {near[0]!r}")
 
 
@@ -139,10 +143,12 @@ def policies(hour: str, minute: str, gap: Gap | None, fold: Fold | None) -> tupl
     """What a trigger with these fields does on the two nights, where its maker did not say.
 
     As cron(8) of Debian: on a change of the clock, jobs at a set time run once; jobs with a
-    wildcard in the hour or the minute run by the new time at once, so also twice.
+    wildcard in the hour or the minute run by the new time at once. What such a job names in a
+    gap is left out, and comes twice in a fold: so it runs on by the elapsed clock.
     """
-    wildcard = hour.startswith("*") or minute.startswith("*")
-    return gap or "next", fold or ("both" if wildcard else "first")
+    if hour.startswith("*") or minute.startswith("*"):
+        return gap or "skip", fold or "both"
+    return gap or "next", fold or "first"
 
 
 def check(zoned: Zoned) -> None:
