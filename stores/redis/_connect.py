@@ -87,25 +87,21 @@ def make_client(address: Address, options: Mapping[str, Any]) -> Client:
     taken = sorted(_OURS & options.keys())
     if taken:
         raise ValueError(f"{', '.join(taken)} is the store's own, and no option of its client")
-    everything = {
+    everything: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "stream_timeout": SILENCE_S_MAX,
         **options,
     }
     if address.tls is not None and "ssl_context" not in options:
         everything["ssl_context"] = _context(address.tls)
-    kind = RedisCluster if address.is_cluster else Redis
+    everything["retry_policy"] = NoRetryPolicy()
+    everything["decode_components"] = True  # a password may be percent-encoded
+    kind: Any = RedisCluster if address.is_cluster else Redis  # its overloads know too little
     try:
-        return kind.from_url(
-            address.url,
-            decode_responses=False,
-            retry_policy=NoRetryPolicy(),
-            verify_version=False,
-            decode_components=True,
-            **everything,
-        )
+        client: Client = kind.from_url(address.url, verify_version=False, **everything)
     except (TypeError, KeyError) as error:
         raise ValueError(f"the client's options will not do: {error}") from error
+    return client
 
 
 def _context(query: Mapping[str, str]) -> ssl.SSLContext:

@@ -49,6 +49,6 @@ class Script:
 @cache
 def script(name: str) -> Script:
     """The script of that name, whole."""
-    folder = files(__package__) / "lua"
+    folder = files(__name__.rpartition(".")[0]) / "lua"
     parts = ("prelude", *_PARTS[name], name)
     return Script(name, "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in parts))

@@ -13,6 +13,7 @@ Rules:
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 from uuid import UUID
@@ -193,6 +194,7 @@ class RedisStore:
     async def reconcile(self, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
         leases = list(held)
         arguments = reconcile_arguments(node, incarnation, leases)
+        void: list[int]
         void, returned = await self._call("reconcile", *arguments)
         return Reconciled(void=frozenset(leases[place] for place in void), returned=returned)
 
@@ -223,19 +225,19 @@ class RedisStore:
         if claims is not None and any(claim.limit < 0 for claim in claims.queues):
             raise ValueError(f"a claim's limit must be 0 or more, got {claims.queues!r}")
         arguments = exchange_arguments(settlements, claims, survey)
+        refused: list[int]
+        more: list[bytes]
         refused, answers, more, found = await self._call("exchange", *arguments)
+        refusals = [settlements[place] for place in refused]
         claimed = await self._read(answers)
-        if claimed is None:  # what can be read waits again, and so does the rest no more
+        if claimed is None:  # what can be read waits again, and the rest does no more
             again = await self.exchange((), claims, survey=survey)
-            claimed, more, seen = again.claimed, again.more, again.survey
-        else:
-            more = frozenset(name.decode() for name in more)
-            seen = survey_of(found)
+            return replace(again, refused=refusals)
         return Exchanged(
             claimed=claimed,
-            refused=[settlements[place] for place in refused],
-            more=more,
-            survey=seen,
+            refused=refusals,
+            more=frozenset(name.decode() for name in more),
+            survey=survey_of(found),
         )
 
     async def _read(self, answers: Sequence[Answer]) -> list[ClaimedTask] | None:

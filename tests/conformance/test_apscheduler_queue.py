@@ -1,4 +1,4 @@
-"""The apscheduler adapter keeps the contract of a queue, in a file and in memory."""
+"""The apscheduler adapter keeps the contract of a queue, in a file, in Redis and in memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from oncue.adapters.apscheduler import MODULE_METADATA, APSchedulerQueue, APSche
 from oncue.adapters.base import QueueBase
 from oncue.runtime import Clock, SystemClock
 from oncue.testing.queue_suite import QueueSuite
+from tests import servers
 
 
 class TestOnSqlite(QueueSuite):
@@ -45,6 +46,32 @@ class TestOnSqliteInRealTime(TestOnSqlite):
     @pytest.fixture
     def clock(self) -> Clock:
         return SystemClock()
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+class TestOnRedis(QueueSuite):
+    metadata = MODULE_METADATA
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return SystemClock()
+
+    def make_queue(self, clock: Clock, **settings: Any) -> QueueBase:
+        settings.setdefault("poll_interval", 0.1)
+        return APSchedulerQueue(
+            APSchedulerSettings(
+                job_store_type="redis",
+                job_store_url=servers.redis_url(),
+                redis_jobs_key=servers.redis_name(),
+                **settings,
+            ),
+            clock=clock,
+        )
+
+    def make_twin(self, queue: QueueBase, clock: Clock) -> QueueBase:
+        assert isinstance(queue, APSchedulerQueue)
+        return APSchedulerQueue(queue.settings, clock=clock)
 
 
 class TestInMemory(QueueSuite):
