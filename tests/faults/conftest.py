@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.servers import mysql_url, postgres_url, tables
+from tests.servers import mysql_url, postgres_url, redis_name, redis_url, tables
 
-DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio"}
+DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio", "redis": "trio"}
 """With the event loop that the test itself runs on; its nodes take turns, on both."""
 
 
@@ -39,6 +39,9 @@ def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sha
     """Empty, and gone after the test."""
     if request.param == "sqlite":
         yield SharedStore(f"sqlite:///{tmp_path}/tasks.db")
+        return
+    if request.param == "redis":
+        yield SharedStore(redis_url(), {"redis_jobs_key": redis_name()})
         return
     url = postgres_url() if request.param == "postgresql" else mysql_url()
     with tables(url) as mine:

@@ -67,22 +67,45 @@ def handlers(ledger: Ledger) -> dict[str, Any]:
     return {"work": work, "block": block, "die": die}
 
 
-def die_at_commit(when: str, number: int) -> None:
-    """Plant the end of this process between us and every driver."""
+class Death:
+    """The end of this process, before or after the Nth commit."""
+
+    def __init__(self, when: str, number: int) -> None:
+        self._when = when
+        self._left = number
+
+    @contextmanager
+    def around(self) -> Generator[None]:
+        self._left -= 1
+        if self._left == 0 and self._when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plant_in_sql(death: Death) -> None:
+    """Between us and every driver."""
     from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
-    left = number
-
     def commit(self: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.dbapi_connection.commit()
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with death.around():
+            self.dbapi_connection.commit()
 
     setattr(_ConnectionFairy, "commit", commit)  # noqa: B010 - it has none of its own
+
+
+def plant_in_redis(death: Death) -> None:
+    """A script is sent, and it has run when it is answered."""
+    from coredis import Redis
+
+    evalsha = Redis[bytes].evalsha
+
+    async def run(self: Any, *arguments: Any) -> Any:
+        with death.around():
+            return await evalsha(self, *arguments)
+
+    setattr(Redis, "evalsha", run)  # noqa: B010 - of another type
 
 
 async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> None:
@@ -93,7 +116,8 @@ async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> 
         async with queue:
             print("up", flush=True)
             if death:
-                die_at_commit(death[0], int(death[1]))
+                plant = plant_in_sql if "sql" in url else plant_in_redis
+                plant(Death(death[0], int(death[1])))
             async for _ in signals:
                 return
 

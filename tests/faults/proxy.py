@@ -15,9 +15,12 @@ class Proxy:
     """Passes bytes from a port of its own to a server's port or socket, until it is cut."""
 
     def __init__(self, url: str) -> None:
-        server = make_url(url)
+        scheme, _, path = url.partition("://")
+        server = make_url("redis:///0" if scheme == "unix" else url)
         folder = server.query.get("host")  # of PostgreSQL's socket
         self._socket = f"{folder}/.s.PGSQL.5432" if folder else server.query.get("unix_socket")
+        if scheme == "unix":  # Redis's
+            self._socket = path
         self._address = (server.host or "127.0.0.1", server.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._passing = threading.Event()

@@ -18,6 +18,8 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
+from coredis import Redis
+from coredis.exceptions import ConnectionError as LostConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
@@ -51,11 +53,11 @@ class Faults:
     def struck(self) -> bool:
         return self.left <= 0
 
-    def strike(self, at: At) -> None:
+    def strike(self, at: At, error: Exception | None = None) -> None:
         if at is self.at:
             self.left -= 1
             if self.left == 0:
-                raise OperationalError("planted", None, ConnectionError(at.value))
+                raise error or OperationalError("planted", None, ConnectionError(at.value))
 
 
 class FaultyCursor:
@@ -90,7 +92,16 @@ def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
         self.dbapi_connection.commit()
         faults.strike(At.ANSWER)
 
+    evalsha = Redis[bytes].evalsha
+
+    async def faulty_script(self: Any, *arguments: Any) -> Any:
+        faults.strike(At.COMMIT, LostConnection(At.COMMIT.value))
+        answer = await evalsha(self, *arguments)
+        faults.strike(At.ANSWER, LostConnection(At.ANSWER.value))
+        return answer
+
     with monkeypatch.context() as patch:
+        patch.setattr(Redis, "evalsha", faulty_script)
         patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
         patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
         yield
@@ -152,8 +163,7 @@ class Run:
 
 def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
     settings = APSchedulerSettings(
-        job_store_type="sqlalchemy",
-        job_store_url=store.url,
+        **APSchedulerSettings.of_url(store.url),
         poll_interval=0.2,
         **store.settings,
         **more,
@@ -197,7 +207,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 
 
 @pytest.mark.parametrize("at", [At.COMMIT, At.ANSWER], ids=lambda at: at.name.lower())
-@pytest.mark.parametrize("shared_store", ["postgresql", "mysql"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["postgresql", "mysql", "redis"], indirect=True)
 @pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.watchdog(120)
