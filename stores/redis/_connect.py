@@ -1,14 +1,25 @@
-"""From a URL to a client: which server, and how its connections are set up."""
+"""From a URL to connections: which server, and how they are set up.
+
+Rules:
+- Connections are coredis's, and its client and pool are not used: the pool loses a place for each
+  connection that dies while somebody waits on it (6.9), and the client would send a call twice.
+"""
 
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from coredis import Redis, RedisCluster
-from coredis.retry import NoRetryPolicy
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from coredis.connection import (
+    TCPConnection,
+    TCPLocation,
+    UnixDomainSocketConnection,
+    UnixDomainSocketLocation,
+)
 
-Client = Redis[bytes] | RedisCluster[bytes]
+Connection: TypeAlias = TCPConnection | UnixDomainSocketConnection
+Location: TypeAlias = TCPLocation | UnixDomainSocketLocation
 
 CONNECT_TIMEOUT_S: Final = 10.0
 SILENCE_S_MAX: Final = 60.0
@@ -16,108 +27,133 @@ SILENCE_S_MAX: Final = 60.0
 call has an end."""
 
 SCHEMES: Final = ("redis", "rediss", "unix")
-"""The names in URLs; `+cluster` may follow the first two."""
-_OURS: Final = frozenset({"decode_responses", "noreply", "retry_policy", "verify_version"})
-# What coredis's client takes of a URL's query. It passes over what it does not know in silence.
-_IN_QUERY: Final = frozenset(
-    {
-        "client_name",
-        "connect_timeout",
-        "db",
-        "max_connections",
-        "max_idle_time",
-        "noevict",
-        "notouch",
-        "ssl_ca_certs",
-        "ssl_cert_reqs",
-        "ssl_certfile",
-        "ssl_check_hostname",
-        "ssl_keyfile",
-        "stream_timeout",
-        "timeout",
-    }
+PORT: Final = 6379
+
+
+def _truth(text: str) -> bool:
+    return text.lower() in ("1", "true", "yes")
+
+
+_IN_QUERY: Final = {
+    "client_name": str,
+    "connect_timeout": float,
+    "db": int,
+    "noevict": _truth,
+    "notouch": _truth,
+    "stream_timeout": float,
+}
+_TLS_IN_QUERY: Final = frozenset(
+    {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 )
+_OURS: Final = frozenset({"decode_responses", "noreply", "encoding", "max_idle_time"})
 
 
 class Address:
-    """A server's URL. Its text has no password."""
+    """A server's URL, read. Its text has no password. Raises ValueError."""
 
     def __init__(self, text: str) -> None:
         try:
             parts = urlsplit(text)
-            port = parts.port
+            host, port = parts.hostname or "", parts.port
         except ValueError:
             raise _no_address() from None
-        scheme, _, mode = parts.scheme.partition("+")
-        if scheme not in SCHEMES or mode not in ("", "cluster") or (scheme == "unix" and mode):
+        if parts.scheme not in SCHEMES or not (parts.path if parts.scheme == "unix" else host):
             raise _no_address()
-        if not (parts.path if scheme == "unix" else parts.hostname):
-            raise _no_address()
-        unknown = {name for name, _ in parse_qsl(parts.query)} - _IN_QUERY
-        if unknown:
-            raise ValueError(f"a Redis URL has no option {', '.join(sorted(unknown))}")
-        self.is_cluster = mode == "cluster"
-        self.tls = dict(parse_qsl(parts.query)) if scheme == "rediss" else None
-        self.url = urlunsplit(parts._replace(scheme=scheme))
-        host = parts.hostname or ""
+        query = dict(parse_qsl(parts.query))
+        self._tls = query if parts.scheme == "rediss" else None
+        known = _IN_QUERY.keys() | (_TLS_IN_QUERY if parts.scheme == "rediss" else set())
+        if unknown := sorted(query.keys() - known):
+            raise ValueError(f"a {parts.scheme}:// URL has no option {', '.join(unknown)}")
+        try:
+            self.options: dict[str, Any] = {
+                name: read(query[name]) for name, read in _IN_QUERY.items() if name in query
+            }
+            if parts.scheme != "unix" and parts.path.strip("/"):
+                self.options.setdefault("db", int(parts.path.strip("/")))
+        except ValueError:
+            raise ValueError("an option of the URL, or its database, is no number") from None
+        for name, value in (("username", parts.username), ("password", parts.password)):
+            if value:
+                self.options[name] = unquote(value)
+        self.location: Location = (
+            UnixDomainSocketLocation(unquote(parts.path))
+            if parts.scheme == "unix"
+            else TCPLocation(unquote(host), port or PORT)
+        )
+        user = quote(unquote(parts.username or ""))
         place = f"[{host}]" if ":" in host else host
-        place = place if port is None else f"{place}:{port}"
-        user = f"{quote(unquote(parts.username))}:***@" if parts.username else ""
-        user = user or (":***@" if parts.password else "")
-        self._text = urlunsplit((parts.scheme, user + place, parts.path, "", ""))
+        place += "" if port is None else f":{port}"
+        place = f"{user}:***@{place}" if parts.password else f"{user}@{place}" if user else place
+        self._text = urlunsplit((parts.scheme, place, parts.path, "", ""))
 
     def __str__(self) -> str:
         return self._text
+
+    def context(self) -> ssl.SSLContext | None:
+        """TLS that knows whom it talks to, unless the URL says otherwise. Raises ValueError."""
+        if self._tls is None:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self._tls.get("ssl_ca_certs"))
+            if "ssl_certfile" in self._tls:
+                context.load_cert_chain(self._tls["ssl_certfile"], self._tls.get("ssl_keyfile"))
+        except OSError as error:
+            raise ValueError(f"a file of the URL's TLS options will not do: {error}") from error
+        trusting = self._tls.get("ssl_cert_reqs") == "none"
+        if trusting or not _truth(self._tls.get("ssl_check_hostname", "true")):
+            context.check_hostname = False
+        if trusting:
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
 
 def _no_address() -> ValueError:
     return ValueError(
         "no Redis server's address; one looks like redis://user:password@host:6379/0, "
-        "rediss://..., redis+cluster://... or unix:///path/to/socket"
+        "rediss://... or unix:///path/to/socket"
     )
 
 
-def make_client(address: Address, options: Mapping[str, Any]) -> Client:
-    """A client that is not connected yet.
+class Plug:
+    """Makes connections that are not connected yet, all alike.
 
-    The URL's own options win over `options`, and those over ours. A call is sent once and never
-    again by itself: to claim twice is to lose what the first claimed. Raises ValueError for options
-    that will not do.
+    The URL's own options win over `options`, and those over ours. Raises ValueError for what will
+    not do.
     """
-    taken = sorted(_OURS & options.keys())
-    if taken:
-        raise ValueError(f"{', '.join(taken)} is the store's own, and no option of its client")
-    everything: dict[str, Any] = {
-        "connect_timeout": CONNECT_TIMEOUT_S,
-        "stream_timeout": SILENCE_S_MAX,
-        **options,
-    }
-    if address.tls is not None and "ssl_context" not in options:
-        everything["ssl_context"] = _context(address.tls)
-    everything["retry_policy"] = NoRetryPolicy()
-    everything["decode_components"] = True  # a password may be percent-encoded
-    kind: Any = RedisCluster if address.is_cluster else Redis  # its overloads know too little
-    try:
-        client: Client = kind.from_url(address.url, verify_version=False, **everything)
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"the client's options will not do: {error}") from error
-    return client
+
+    def __init__(self, address: Address, options: Mapping[str, Any]) -> None:
+        if taken := sorted(_OURS & options.keys()):
+            raise ValueError(f"{', '.join(taken)} is the store's own, and no option of its client")
+        ours: dict[str, Any] = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "stream_timeout": SILENCE_S_MAX,
+        }
+        if isinstance(address.location, TCPLocation):
+            ours["socket_keepalive"] = True
+            if "ssl_context" not in options:
+                ours["ssl_context"] = address.context()
+        self.home = address.location
+        self._options = {**ours, **options, **address.options}
+        try:
+            discard(self.make(self.home))
+        except TypeError as error:
+            raise ValueError(f"the client's options will not do: {error}") from error
+
+    @property
+    def silence_s(self) -> float:
+        """How long an answer is waited for."""
+        return self._options["stream_timeout"] or SILENCE_S_MAX
+
+    def make(self, location: Location) -> Connection:
+        """One to that place. It is `run` once."""
+        if isinstance(location, TCPLocation):
+            return TCPConnection(location, **self._options)
+        return UnixDomainSocketConnection(location, **self._options)
 
 
-def _context(query: Mapping[str, str]) -> ssl.SSLContext:
-    """TLS that knows whom it talks to, unless the URL says otherwise.
-
-    coredis's own would not compare the certificate with the host's name.
-    """
-    try:
-        context = ssl.create_default_context(cafile=query.get("ssl_ca_certs"))
-        if "ssl_certfile" in query:
-            context.load_cert_chain(query["ssl_certfile"], query.get("ssl_keyfile"))
-    except OSError as error:
-        raise ValueError(f"a file of the URL's TLS options cannot be used: {error}") from error
-    if query.get("ssl_check_hostname", "true").lower() in ("false", "no", "0"):
-        context.check_hostname = False
-    if query.get("ssl_cert_reqs", "required") == "none":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def discard(connection: Connection) -> None:
+    """Close what one holds that was never connected: coredis leaves it to the garbage collection,
+    with a ResourceWarning for each buffer."""
+    for each in vars(connection).values():
+        if isinstance(each, (MemoryObjectSendStream, MemoryObjectReceiveStream)):
+            each.close()

@@ -22,7 +22,7 @@ _EVICTS: Final = "the server removes tasks when its memory is full (maxmemory-po
 async def durability(server: Server) -> Durability:
     """Ask the server. Raises StoreUnavailable."""
     persistence = await server.info("persistence")
-    has_log = str(persistence.get("aof_enabled", "0")) == "1"
+    has_log = persistence.get("aof_enabled") == "1"
     fsync = await server.setting("appendfsync") if has_log else None
     policy = await server.setting("maxmemory-policy")
     warnings: list[str] = []

@@ -29,14 +29,13 @@ class Listener:
         if self._behind is None:
             self._behind = await self._server.last_entry(self._key)
             return None
-        wait_ms = round(1000 * min(_WAIT_S_MAX, self._server.silence_s / 2))
         while True:
             try:
-                entry = await self._server.next_entry(self._key, self._behind, wait_ms)
+                entry = await self._server.next_entry(self._key, self._behind, _WAIT_S_MAX)
             except StoreUnavailable:
                 self._behind = None
                 raise
             if entry is not None:
                 self._behind, fields = entry
                 if fields.get(b"from") != self._sender:
-                    return bytes(fields.get(b"queue", b"")).decode() or None
+                    return fields.get(b"queue", b"").decode() or None

@@ -1,6 +1,6 @@
-"""Somebody who stays: holds a client's connections open between a store's `open` and `close`.
+"""Somebody who stays: holds a task group open between a store's `open` and `close`.
 
-A client's connections are read by tasks of its own, and those live in an `async with` block. A
+A driver's connections are read by tasks of their own, and those live in an `async with` block. A
 store's `open` and `close` may be called by different tasks, so neither can be inside that block; a
 task of the event loop's own is. This is the one place that knows which loop it is: anyio starts no
 task without a group.
@@ -8,55 +8,59 @@ task without a group.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 from anyio.lowlevel import current_token
 
 
 class Keeper:
-    """Stays inside `block` until it is told to leave."""
+    """Stays inside a task group until it is told to leave."""
 
-    def __init__(self, block: AbstractAsyncContextManager[object]) -> None:
-        self._block = block
+    def __init__(self) -> None:
+        self._group: TaskGroup | None = None
         self._inside = anyio.Event()
-        self._leave = anyio.Event()
         self._left = anyio.Event()
-        self._error: Exception | None = None
         self._task: object = None
 
-    @property
-    def stays(self) -> bool:
-        """Whether it is still inside."""
-        return self._inside.is_set() and not self._left.is_set()
-
     async def enter(self) -> None:
-        """Raises what entering the block raises."""
+        """Return once others can `start`."""
         self._task = _spawn(self._stay)
-        try:
-            await self._inside.wait()
-        except BaseException:
-            self._leave.set()
-            raise
-        if self._error is not None:
-            raise self._error
+        await self._inside.wait()
+
+    async def start(self, main: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Run `main` beside the others, and return once it says that it has started.
+
+        Raises what `main` raises before that. Afterwards nobody hears of it, and the others stay.
+        """
+        assert self._group is not None
+        started = False
+
+        async def run(*, task_status: TaskStatus[None]) -> None:
+            try:
+                await main(task_status=task_status)
+            except Exception:
+                if not started:
+                    raise
+
+        await self._group.start(run)
+        started = True
 
     async def leave(self) -> None:
-        """Return once it has left; also when cancelled it leaves."""
-        self._leave.set()
-        await self._left.wait()
+        """Cancel all of them, and return once they have ended."""
+        assert self._group is not None
+        self._group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):  # they end at once
+            await self._left.wait()
 
     async def _stay(self) -> None:
         try:
-            async with self._block:
+            async with anyio.create_task_group() as self._group:
                 self._inside.set()
-                await self._leave.wait()
-        except Exception as error:
-            self._error = error  # `enter` raises it; later, the calls of whom it held it for do
+                await anyio.sleep_forever()
         finally:
-            self._inside.set()
             self._left.set()
 
 

@@ -6,16 +6,21 @@ Rules:
   StoreUnavailable; anything else is a bug and stays what it is.
 - A script is sent by its name; a server that does not know it (new, emptied, failed over) is sent
   the text, once.
-- When an answer does not come, all connections are given up, so that the next call connects anew.
-  A cancelled call's answer is read and dropped by whoever reads the connection.
+- A call is sent once and never again by itself: to claim twice is to lose what was claimed first.
+- When an answer does not come, the connection is given up, and the next call connects anew. A
+  cancelled call's answer is read and dropped by whoever reads the connection.
 """
 
+import logging
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import anyio
 from anyio import BrokenResourceError, ClosedResourceError
+from anyio.lowlevel import checkpoint_if_cancelled
+from coredis.connection import TCPLocation
 from coredis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -31,7 +36,7 @@ from coredis.exceptions import (
 )
 
 from ..errors import StoreUnavailable
-from ._connect import SILENCE_S_MAX, Address, make_client
+from ._connect import Address, Connection, Plug, discard
 from ._keeper import Keeper
 from ._scripts import script
 
@@ -72,30 +77,91 @@ class ServerTooOld(RuntimeError):
         self.found = found
 
 
+class Line:
+    """One connection, made when it is wanted and made anew when it was lost."""
+
+    def __init__(self, plug: Plug, keeper: Keeper) -> None:
+        self._plug = plug
+        self._keeper = keeper
+        self._lock = anyio.Lock()
+        self._connection: Connection | None = None
+        self._location = plug.home
+
+    async def ask(self, command: bytes, *arguments: Argument, waits: bool = False) -> Any:
+        """What the server answers, raised when it is an error.
+
+        With `waits` the connection does not outlive a cancelled call: its answer may be long in
+        coming. Where a cluster says that another node has the keys, that one is asked.
+        """
+        try:
+            return await self._ask(command, arguments, waits)
+        except MovedError as moved:
+            self._location = TCPLocation(moved.host, moved.port)
+            self._hang_up()
+            return await self._ask(command, arguments, waits)
+
+    async def _ask(self, command: bytes, arguments: Sequence[Argument], waits: bool) -> Any:
+        connection = self._connection
+        if connection is None or not connection.usable:
+            connection = await self._connect()
+        try:
+            return await connection.create_request(
+                command, *arguments, decode=False, disconnect_on_cancellation=waits
+            )
+        except _LOST:
+            if self._connection is connection:
+                self._hang_up()
+                self._location = self._plug.home  # whoever is asked there knows who has the keys
+            raise
+
+    async def _connect(self) -> Connection:
+        async with self._lock:
+            if self._connection is not None and self._connection.usable:
+                return self._connection
+            connection = self._plug.make(self._location)
+            try:
+                await self._keeper.start(connection.run)
+            except BaseException:
+                self._location = self._plug.home
+                discard(connection)
+                await checkpoint_if_cancelled()  # trio: a cancelled attempt comes as a failed one
+                raise
+            self._connection = connection
+            return connection
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+
+
 class Server:
     """One server, or one cluster, and the keys of one store there."""
 
     def __init__(self, address: Address, options: Mapping[str, Any], keys: Sequence[str]) -> None:
         self.address = address
-        self._options = options
+        self._plug = Plug(address, options)
         self._keys = keys
-        self._client = make_client(address, options)  # or it is told at once that it cannot be
         self._keeper: Keeper | None = None
+        self._calls: Line
+        self._waits: Line
 
     async def open(self) -> None:
         """Raises StoreUnavailable, ServerTooOld."""
-        await self._enter()
+        quiet = logging.getLogger("coredis")
+        if quiet.level == logging.NOTSET:  # each attempt to connect would be a traceback
+            quiet.setLevel(logging.CRITICAL)
+        self._keeper = Keeper()
+        await self._keeper.enter()
+        # Whoever waits at the server has a connection to himself.
+        self._calls, self._waits = (Line(self._plug, self._keeper) for _ in range(2))
         try:
-            await self._check_version()
+            found = (await self.info("server")).get("redis_version", "0")
+            if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < VERSION_MIN:
+                raise ServerTooOld(found)
         except BaseException:
             await self.close()
             raise
-
-    async def _enter(self) -> None:
-        self._client = make_client(self.address, self._options)
-        self._keeper = Keeper(self._client)
-        with self._mapped("open"):
-            await self._keeper.enter()
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -103,83 +169,65 @@ class Server:
         if keeper is not None:
             await keeper.leave()
 
-    async def _check_version(self) -> None:
-        found = str((await self.info("server")).get("redis_version", "0"))
-        if tuple(int(part) for part in re.findall(r"\d+", found)[:2]) < VERSION_MIN:
-            raise ServerTooOld(found)
-
     async def call(self, name: str, doing: str, arguments: Sequence[Argument]) -> Any:
         """What the script answers. `doing` is what an error says."""
-        await self._stand()
         wanted = script(name)
-        with self._mapped(doing):
+        everything = (len(self._keys), *self._keys, *arguments)
+        with _mapped(doing):
             try:
-                return await self._client.evalsha(wanted.sha1, self._keys, arguments)
+                return await self._calls.ask(b"EVALSHA", wanted.sha1, *everything)
             except NoScriptError:
-                return await self._client.eval(wanted.text, self._keys, arguments)
-
-    @property
-    def silence_s(self) -> float:
-        """How long an answer is waited for."""
-        return self._client.connection_pool.connection_kwargs.get("stream_timeout") or SILENCE_S_MAX
+                return await self._calls.ask(b"EVAL", wanted.text, *everything)
 
     async def last_entry(self, key: str) -> str:
-        """The last entry of a stream."""
-        await self._stand()
-        with self._mapped("next_hint"):
-            found = await self._client.xrevrange(key, count=1)
-        return _text(found[0].identifier) if found else "0-0"
+        """The id of the last entry of a stream."""
+        with _mapped("next_hint"):
+            found = await self._calls.ask(b"XREVRANGE", key, b"+", b"-", b"COUNT", 1)
+        return found[0][0].decode() if found else "0-0"
 
-    async def next_entry(self, key: str, behind: str, wait_ms: int) -> tuple[str, Any] | None:
-        """The next entry of a stream, waited for on a connection of its own; None: none came."""
-        await self._stand()
-        with self._mapped("next_hint"):
-            found = await self._client.xread({key: behind}, count=1, block=wait_ms)
+    async def next_entry(
+        self, key: str, behind: str, wait_s_max: float
+    ) -> tuple[str, dict[bytes, bytes]] | None:
+        """The next entry of a stream, waited for; None: there was none for a while."""
+        wait_ms = round(1000 * min(wait_s_max, self._plug.silence_s / 2))
+        words = (b"COUNT", 1, b"BLOCK", wait_ms, b"STREAMS", key, behind)
+        with _mapped("next_hint"):
+            found = await self._waits.ask(b"XREAD", *words, waits=True)
         for entries in (found or {}).values():
-            for entry in entries:
-                return _text(entry.identifier), entry.field_values
+            for name, fields in entries:
+                return name.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
         return None
 
-    async def info(self, section: str) -> Mapping[str, Any]:
+    async def info(self, section: str) -> Mapping[str, str]:
         """What the server says of itself."""
-        await self._stand()
-        with self._mapped(f"info {section}"):
-            return await self._client.info(section)
+        with _mapped(f"info {section}"):
+            found = await self._calls.ask(b"INFO", section)
+        lines = found.decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     async def setting(self, name: str) -> str | None:
         """A setting of the server's; None where it does not tell."""
-        await self._stand()
-        with self._mapped(f"config get {name}"):
+        with _mapped(f"config get {name}"):
             try:
-                found = await self._client.config_get([name])
+                found = await self._calls.ask(b"CONFIG", b"GET", name)
             except ResponseError:
                 return None  # where others run the server, it is often not to be asked
         for value in found.values():
-            return _text(value)
+            return bytes(value).decode()
         return None
 
-    async def _stand(self) -> None:
-        """The client's own tasks have died of something: begin with a new one."""
-        if self._keeper is not None and not self._keeper.stays:
-            await self._enter()
 
-    @contextmanager
-    def _mapped(self, doing: str) -> Generator[None]:
-        try:
-            yield
-        except (RedisError, *_LOST) as error:
-            if isinstance(error, TimeoutError):
-                self._client.connection_pool.disconnect()
-            if not _is_the_worlds(error):
-                raise
-            raise StoreUnavailable(NAME, doing) from error
+@contextmanager
+def _mapped(doing: str) -> Generator[None]:
+    try:
+        yield
+    except (RedisError, *_LOST) as error:
+        if not is_the_worlds(error):
+            raise
+        raise StoreUnavailable(NAME, doing) from error
 
 
-def _is_the_worlds(error: Exception) -> bool:
+def is_the_worlds(error: Exception) -> bool:
     if isinstance(error, (*_LOST, *_NOT_NOW)):
         return True
     return isinstance(error, ResponseError) and _SAID_NOT_NOW.search(str(error)) is not None
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode()

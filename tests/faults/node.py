@@ -97,15 +97,17 @@ def plant_in_sql(death: Death) -> None:
 
 def plant_in_redis(death: Death) -> None:
     """A script is sent, and it has run when it is answered."""
-    from coredis import Redis
+    from oncue.stores.redis._server import Line
 
-    evalsha = Redis[bytes].evalsha
+    ask = Line.ask
 
-    async def run(self: Any, *arguments: Any) -> Any:
+    async def run(self: Line, command: bytes, *arguments: Any, **options: Any) -> Any:
+        if command != b"EVALSHA":
+            return await ask(self, command, *arguments, **options)
         with death.around():
-            return await evalsha(self, *arguments)
+            return await ask(self, command, *arguments, **options)
 
-    setattr(Redis, "evalsha", run)  # noqa: B010 - of another type
+    setattr(Line, "ask", run)  # noqa: B010 - of another type
 
 
 async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> None:

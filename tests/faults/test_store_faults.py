@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from functools import partial
 from itertools import count
@@ -18,7 +18,6 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
-from coredis import Redis
 from coredis.exceptions import ConnectionError as LostConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
@@ -26,10 +25,11 @@ from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPriva
 from oncue import StoreUnavailable, TaskData, TaskStatus
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
 from oncue.runtime import ActorSystem, SupervisorSpec
+from oncue.stores.redis._server import Line
 from oncue.testing import VirtualClock
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
-from tests.servers import own_postgres
+from tests.servers import Postgres, Valkey, own_postgres, own_valkey
 
 TASKS = 6
 
@@ -92,16 +92,18 @@ def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
         self.dbapi_connection.commit()
         faults.strike(At.ANSWER)
 
-    evalsha = Redis[bytes].evalsha
+    ask = Line.ask
 
-    async def faulty_script(self: Any, *arguments: Any) -> Any:
+    async def faulty_ask(self: Line, command: bytes, *arguments: Any, **options: Any) -> Any:
+        if command != b"EVALSHA":
+            return await ask(self, command, *arguments, **options)
         faults.strike(At.COMMIT, LostConnection(At.COMMIT.value))
-        answer = await evalsha(self, *arguments)
+        answer = await ask(self, command, *arguments, **options)
         faults.strike(At.ANSWER, LostConnection(At.ANSWER.value))
         return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(Redis, "evalsha", faulty_script)
+        patch.setattr(Line, "ask", faulty_ask)
         patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
         patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
         yield
@@ -217,11 +219,16 @@ async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     await strike_each(at, lambda _: durable(shared_store), monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("own_server", "crash"), [(own_postgres, signal.SIGQUIT), (own_valkey, signal.SIGKILL)]
+)
 @pytest.mark.slow
 @pytest.mark.real_time
-async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
+async def test_work_goes_on_by_itself_when_the_server_is_back(
+    own_server: Callable[[], AbstractContextManager[Postgres | Valkey]], crash: signal.Signals
+) -> None:
     """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
-    with own_postgres() as server:
+    with own_server() as server:
         queue = durable(SharedStore(server.url))
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
@@ -232,7 +239,7 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) ->
             ]
             ids = await queue.enqueue_many(tasks)
             await until(lambda: len(run.ran) > 5)
-            await to_thread.run_sync(server.stop, signal.SIGQUIT)
+            await to_thread.run_sync(server.stop, crash)
             with pytest.raises(StoreUnavailable):
                 await queue.enqueue(TaskData(task_type="work"))
             assert not (await queue.health_check())["healthy"]
@@ -241,6 +248,51 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) ->
             results = [await persistently(partial(queue.wait, each, 30)) for each in ids]
             assert {result.status for result in results} == {TaskStatus.COMPLETED}
             assert (await queue.health_check())["healthy"]
+            assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_an_emptied_server_loses_what_it_held_and_is_worked_on() -> None:
+    """D1.7. The node is unknown there, so what it runs is cancelled, and it joins anew."""
+    with own_valkey() as server:
+        queue = durable(SharedStore(server.url), cluster_heartbeat_interval=0.2)
+        run = Run(queue)
+        spec = SupervisorSpec("app", children=[queue.child_spec()])
+        async with ActorSystem(spec) as system:
+            await queue.enqueue(TaskData(task_type="work", payload={"takes": 60}))
+            await until(lambda: bool(run.ran))
+            await to_thread.run_sync(server.do, "FLUSHALL")
+            again = await queue.create_task("work")
+            assert (await queue.wait(again, 30)).status is TaskStatus.COMPLETED
+            assert (await queue.get_queue_info())["job_count"] == 0
+            assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_a_server_without_memory_is_an_error_and_room_is_enough_to_go_on() -> None:
+    """D1.7. What it holds is worked all the while."""
+    with own_valkey() as server:
+        queue = durable(SharedStore(server.url))
+        run = Run(queue)
+        spec = SupervisorSpec("app", children=[queue.child_spec()])
+        async with ActorSystem(spec) as system:
+            await queue.pause_queue()
+            await to_thread.run_sync(server.do, "CONFIG", "SET", "maxmemory", "4mb")
+            accepted: list[str] = []
+            with pytest.raises(StoreUnavailable) as refused:
+                while True:
+                    task = TaskData(task_type="work", payload={"fill": "x" * 20_000})
+                    accepted.append(await queue.enqueue(task))
+            assert "OOM" in str(refused.value.__cause__)
+            assert len(accepted) > 10
+            await queue.resume_queue()
+            for each in accepted:
+                result = await persistently(partial(queue.wait, each, 30))
+                assert result.status is TaskStatus.COMPLETED
+            assert len(run.ran) == len(accepted)
+            await queue.create_task("work")
             assert [node.path for node in system.tree().walk() if node.restarts] == []
 
 
