@@ -114,7 +114,8 @@ class Valkey:
     """The wheel's Valkey, in a folder and on a socket of its own. It writes a log, so that what it
     has acknowledged is there again when it was stopped, however."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, port: int = 0) -> None:
+        self.port = str(port)
         self.folder = Path(tempfile.mkdtemp(prefix="oncue-vk-", dir="/tmp"))
         self.socket = self.folder / "s"
         self.url = f"unix://{self.socket}"
@@ -128,7 +129,7 @@ class Valkey:
     def start(self) -> None:
         """Return once it answers."""
         assert self._process is None
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        options = ["--port", self.port, "--unixsocket", str(self.socket), "--dir", str(self.folder)]
         options += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", *self._options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -161,6 +162,12 @@ class Valkey:
         if self._process is not None:
             self.stop(signal.SIGKILL)
         shutil.rmtree(self.folder)
+
+
+def free_port() -> int:
+    """One that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def command(*words: str) -> bytes:

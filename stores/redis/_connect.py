@@ -6,7 +6,7 @@ Rules:
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
@@ -34,7 +34,7 @@ def _truth(text: str) -> bool:
     return text.lower() in ("1", "true", "yes")
 
 
-_IN_QUERY: Final = {
+_IN_QUERY: Final[dict[str, Callable[[str], Any]]] = {
     "client_name": str,
     "connect_timeout": float,
     "db": int,
@@ -61,7 +61,7 @@ class Address:
             raise _no_address()
         query = dict(parse_qsl(parts.query))
         self._tls = query if parts.scheme == "rediss" else None
-        known = _IN_QUERY.keys() | (_TLS_IN_QUERY if parts.scheme == "rediss" else set())
+        known = _IN_QUERY.keys() | (_TLS_IN_QUERY if parts.scheme == "rediss" else frozenset[str]())
         if unknown := sorted(query.keys() - known):
             raise ValueError(f"a {parts.scheme}:// URL has no option {', '.join(unknown)}")
         try:

@@ -193,10 +193,10 @@ class Server:
         words = (b"COUNT", 1, b"BLOCK", wait_ms, b"STREAMS", key, behind)
         with _mapped("next_hint"):
             found = await self._waits.ask(b"XREAD", *words, waits=True)
-        for entries in (found or {}).values():
-            for name, fields in entries:
-                return name.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
-        return None
+        if not found:
+            return None
+        [[name, fields]] = found[key.encode()]
+        return name.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
 
     async def info(self, section: str) -> Mapping[str, str]:
         """What the server says of itself."""

@@ -63,9 +63,10 @@ def test_options_that_will_not_do_are_the_callers_fault(options: dict[str, Any],
 
 @pytest.mark.parametrize("name", ["", "a b", "{a}", "a}"])
 def test_a_key_is_a_plain_name(name: str) -> None:
-    for options in ({"jobs_key": name}, {"run_times_key": name}):
-        with pytest.raises(ValueError, match="without blanks and braces"):
-            RedisStore("redis://db", **options)
+    with pytest.raises(ValueError, match="without blanks and braces"):
+        RedisStore("redis://db", jobs_key=name)
+    with pytest.raises(ValueError, match="without blanks and braces"):
+        RedisStore("redis://db", run_times_key=name)
 
 
 def test_a_password_is_never_shown() -> None:

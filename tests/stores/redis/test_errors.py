@@ -51,7 +51,7 @@ async def test_a_server_that_is_not_there_is_unavailable_at_open() -> None:
     for _ in range(2):
         with pytest.raises(StoreUnavailable) as caught:
             await store.open()
-    assert "secret" not in f"{caught.value} {caught.value.__cause__} {store!r}"
+        assert "secret" not in f"{caught.value} {caught.value.__cause__} {store!r}"
 
 
 async def test_a_wrong_password_is_the_worlds_fault_and_is_not_shown() -> None:
