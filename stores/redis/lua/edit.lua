@@ -13,7 +13,8 @@ local function pause(task)
   if task.state ~= 'waiting' then return NOT_APPLIED end
   step_out(task)
   hold(task)
-  write(task, 'state', 'held')
+  task.state = 'held'
+  save(task)
   return {1, task.queue}
 end
 
@@ -21,7 +22,8 @@ local function resume(task)
   if task.state ~= 'held' then return NOT_APPLIED end
   step_out(task)
   stand(task)
-  write(task, 'state', 'waiting')
+  task.state = 'waiting'
+  save(task)
   tell(task.queue)
   return {1, task.queue}
 end
@@ -39,13 +41,12 @@ local function revise(task, queue, payload, priority, due)
   if queue ~= task.queue and key_holder(queue, task.key) then return NOT_APPLIED end
   step_out(task)
   out_of_queue(task)
-  forget_bytes(task)
+  count_bytes(task.queue, -task.size)
+  flush() -- it may come back to where it was
   task.queue, task.priority = queue, priority or task.priority
   if due then task.due = text_of(math.max(tonumber(due), now)) end
   if payload then replace_payload(task, payload) end
-  write(
-    task, 'queue', task.queue, 'priority', task.priority, 'due', task.due, 'size', task.size
-  )
+  save(task)
   into_queue(task)
   if task.state == 'held' then
     hold(task)
@@ -98,6 +99,9 @@ end
 
 redis.call('DEL', JOBS .. ':none') -- as in exchange: to cancel makes room
 local outcomes = {}
-for n = 1, take_number() do outcomes[n] = edit() end
+for n = 1, take_number() do
+  outcomes[n] = edit()
+  flush()
+end
 send_hints()
 return outcomes

@@ -2,9 +2,18 @@
 
 -- --- settle ---------------------------------------------------------------------------------
 
+local function take_settlements()
+  local settlements, ids = {}, {}
+  for n = 1, take_number() do
+    settlements[n] = {take(), take(), take(), take(), take()}
+    ids[n] = settlements[n][2]
+  end
+  read_tasks(ids)
+  return settlements
+end
+
 -- Whether the lease was the task's, and so the settlement was written.
-local function settle()
-  local kind, id, lease, last, extra = take(), take(), take(), take(), take()
+local function settle(kind, id, lease, last, extra)
   local task = load(id)
   if not task or task.lease ~= lease then return false end
   if kind == 'done' then
@@ -67,13 +76,16 @@ local function heads(queue, kinds, limit)
   return found
 end
 
-local function claim_one(queue, head)
-  redis.call('ZREM', lane_key(queue, head.kind), head.member)
-  local task = load(string.sub(head.member, 16))
-  if not task then return end -- somebody else has deleted its key
-  task.began = now_text
-  claimed[#claimed + 1] = hand_over(task, node, lease_of(first_incarnation, next_counter))
-  next_counter = next_counter + 1
+local function take_over(ids)
+  read_tasks(ids)
+  for _, id in ipairs(ids) do
+    local task = load(id)
+    if task then -- or somebody else has deleted its key
+      task.began = now_text
+      claimed[#claimed + 1] = hand_over(task, node, lease_of(first_incarnation, next_counter))
+      next_counter = next_counter + 1
+    end
+  end
 end
 
 -- Whether a queue gave all that was asked of it.
@@ -81,11 +93,15 @@ local function claim(queue, limit)
   if redis.call('SISMEMBER', JOBS .. ':paused', queue) == 1 then return limit == 0 end
   for _, kinds in ipairs(wanted_lanes(queue)) do
     if limit == 0 then break end
-    local found = heads(queue, kinds, limit)
-    for n = 1, math.min(limit, #found) do claim_one(queue, found[n]) end
-    limit = limit - math.min(limit, #found)
-    for _, kind in ipairs(kinds) do drop_if_empty(queue, kind) end
+    local found, ids = heads(queue, kinds, limit), {}
+    for n = 1, math.min(limit, #found) do
+      leave_lane(queue, found[n].kind, found[n].member)
+      ids[n] = string.sub(found[n].member, 16)
+    end
+    take_over(ids)
+    limit = limit - #ids
   end
+  flush()
   return limit == 0
 end
 
@@ -104,9 +120,10 @@ end
 redis.call('DEL', JOBS .. ':none')
 
 local refused = {}
-for n = 1, take_number() do
-  if not settle() then refused[#refused + 1] = n - 1 end
+for n, settlement in ipairs(take_settlements()) do
+  if not settle(unpack(settlement)) then refused[#refused + 1] = n - 1 end
 end
+flush()
 
 node = take_optional()
 local more, wants_survey = {}, false
@@ -124,4 +141,4 @@ if node then
 end
 wants_survey = take() == '1' or wants_survey
 send_hints()
-return {refused, claimed, more, wants_survey and survey() or false}
+return {refused, with_rows(claimed), more, wants_survey and survey() or false}

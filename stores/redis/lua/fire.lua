@@ -30,5 +30,6 @@ end
 
 local outcomes = {}
 for n = 1, take_number() do outcomes[n] = fire() end
+flush()
 send_hints()
 return outcomes

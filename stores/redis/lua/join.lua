@@ -9,5 +9,6 @@ write_node(name, incarnation, beat_s)
 if restarted then
   put_back_of(name, function(lease) return incarnation_of(lease) < incarnation end)
 end
+flush()
 send_hints()
 return incarnation

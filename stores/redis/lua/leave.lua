@@ -5,5 +5,6 @@ local node = find_node(name)
 if not node or node.incarnation ~= incarnation then return 0 end
 redis.call('HDEL', JOBS .. ':nodes', name)
 local count = put_back_of(name, function() return true end)
+flush()
 send_hints()
 return count

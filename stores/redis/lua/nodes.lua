@@ -63,12 +63,18 @@ local function put_back_of(name, which)
   return count
 end
 
--- Make it the node's; what `claimed_of` in Python reads.
+-- Make it the node's; what `claimed_of` in Python reads, but for the row.
 local function hand_over(task, name, lease)
-  redis.call('HSET', key_of('leases', name), lease, task.id)
-  write(task, 'state', 'running', 'lease', lease, 'node', name, 'began', task.began)
-  return {
-    task.id, task.queue, task.priority, lease, task.tries, task.due, task.began,
-    redis.call('GET', key_of('row', task.id)),
-  }
+  later(batch('HSET', key_of('leases', name)), lease, task.id)
+  task.state, task.lease, task.node = 'running', lease, name
+  save(task)
+  return {task.id, task.queue, task.priority, lease, task.tries, task.due, task.began}
+end
+
+-- What was handed over, whole.
+local function with_rows(claimed)
+  local keys = {}
+  for n, each in ipairs(claimed) do keys[n] = key_of('row', each[1]) end
+  for n, row in ipairs(get_all(keys)) do table.insert(claimed[n], row) end
+  return claimed
 end

@@ -10,7 +10,8 @@ for _ = 1, take_number() do
   local task, reason = mine(take(), take()), take()
   if task then
     release(task)
-    write(task, 'state', 'held', 'error', reason)
+    task.state, task.error = 'held', reason
+    save(task)
     hold(task)
   end
 end
@@ -18,6 +19,7 @@ for _ = 1, take_number() do
   local task = mine(take(), take())
   if task then put_back(task) end
 end
+flush()
 for _ = 1, take_number() do
   local id, reason = take(), take()
   plan_turn(id, nil)

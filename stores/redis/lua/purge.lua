@@ -1,6 +1,6 @@
 -- Remove for good up to so many rows a call: {how many, where to go on or false}.
 
-local CHUNK = 10000
+local LIMIT = 10000
 
 local kind = take()
 local removed = 0
@@ -10,9 +10,10 @@ local function purge_waiting()
   local queue, from, to = take(), take(), take_optional()
   to = to or redis.call('HGET', JOBS .. ':counters', 'number') or '0'
   local found = redis.call(
-    'ZRANGEBYSCORE', key_of('live', queue), '(' .. from, to, 'LIMIT', 0, CHUNK
+    'ZRANGEBYSCORE', key_of('live', queue), '(' .. from, to, 'LIMIT', 0, LIMIT
   )
   local last
+  read_tasks(found)
   for _, id in ipairs(found) do
     local task = load(id)
     last = task and task.number or last
@@ -22,37 +23,39 @@ local function purge_waiting()
       removed = removed + 1
     end
   end
-  return {removed, #found == CHUNK and last or false, to}
+  flush()
+  return {removed, #found == LIMIT and last or false, to}
 end
 
 local function purge_dead()
   local queue, ended = take_optional(), now - take_number()
   for _, key in ipairs(queue_keys('dead', queue, 'graves')) do
     local graves = redis.call(
-      'ZRANGEBYSCORE', key, '-inf', text_of(ended), 'LIMIT', 0, CHUNK - removed
+      'ZRANGEBYSCORE', key, '-inf', text_of(ended), 'LIMIT', 0, LIMIT - removed
     )
     for _, grave in ipairs(graves) do
       local task = load(string.sub(grave, 16))
       if task then
         exhume(task)
-        redis.call('DEL', key_of('task', task.id), key_of('row', task.id))
+        forget(task)
       else
         redis.call('ZREM', key, grave)
       end
       removed = removed + 1
     end
   end
-  return {removed, removed == CHUNK and 1 or false}
+  flush()
+  return {removed, removed == LIMIT and 1 or false}
 end
 
 local function purge_results()
   local results = JOBS .. ':results'
-  local ids = redis.call('ZRANGEBYSCORE', results, '-inf', text_of(now - take_number()), 'LIMIT', 0, CHUNK)
+  local ids = redis.call('ZRANGEBYSCORE', results, '-inf', text_of(now - take_number()), 'LIMIT', 0, LIMIT)
   for _, id in ipairs(ids) do
     redis.call('ZREM', results, id)
     redis.call('DEL', key_of('result', id))
   end
-  return {#ids, #ids == CHUNK and 1 or false}
+  return {#ids, #ids == LIMIT and 1 or false}
 end
 
 if kind == 'waiting' then return purge_waiting() end

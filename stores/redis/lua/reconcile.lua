@@ -10,5 +10,6 @@ end
 local returned = put_back_of(name, function(lease)
   return incarnation_of(lease) == incarnation and not held[lease]
 end)
+flush()
 send_hints()
 return {void, returned}

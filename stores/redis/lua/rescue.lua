@@ -8,7 +8,7 @@ local function rescue_from(name, node)
     if #rescued >= limit then return end
     if is_gone(node, incarnation_of(lease)) then
       local task = load(id)
-      redis.call('HDEL', key_of('leases', name), lease)
+      later(batch('HDEL', key_of('leases', name)), lease)
       if task then
         rescued[#rescued + 1] = hand_over(task, rescuer, lease_of(incarnation, counter))
         counter = counter + 1
@@ -21,8 +21,9 @@ if is_gone(find_node(rescuer), incarnation) then return rescued end
 for _, name in ipairs(redis.call('HKEYS', JOBS .. ':nodes')) do
   local node = find_node(name)
   rescue_from(name, node)
+  flush()
   if not is_alive(node) and redis.call('EXISTS', key_of('leases', name)) == 0 then
     redis.call('HDEL', JOBS .. ':nodes', name)
   end
 end
-return rescued
+return with_rows(rescued)
