@@ -56,10 +56,17 @@ class Inside:
     events: Ref[EventMessage]
     pool: Ref[PoolMessage]
     puller: Ref[PullerMessage]
-    scheduler: Ref[SchedulerMessage] | None
     context: Context
     queue_factory: Callable[[str], Actor[QueueMessage]]
     _queues: dict[str, Ref[QueueMessage]] = field(default_factory=dict[str, "Ref[QueueMessage]"])
+
+    @property
+    def scheduler(self) -> Ref[SchedulerMessage] | None:
+        """None where no schedules are fired. It starts after the door, and stops before."""
+        try:
+            return self.context.lookup("./scheduler")
+        except NoSuchActor:
+            return None
 
     def known_queue(self, name: str) -> Ref[QueueMessage] | None:
         """The actor of queue `name`, if it has been started."""
@@ -160,19 +167,12 @@ class Door(Actor[Any]):
             events=lookup("./events"),
             pool=lookup("./work/pool"),
             puller=lookup("./puller"),
-            scheduler=self._scheduler(),
             context=self.context,
             queue_factory=self._queue_factory,
         )
         await self._inside.pool.tell(Opened())  # a door that was killed has drained it
         self._entrance.open(self._inside)
         self._publish(EVENT_SCHEDULER_STARTED)
-
-    def _scheduler(self) -> Ref[SchedulerMessage] | None:
-        try:
-            return self.context.lookup("./scheduler")
-        except NoSuchActor:
-            return None
 
     async def on_stop(self, reason: Exception | None) -> None:
         try:

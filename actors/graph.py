@@ -6,7 +6,6 @@ oncue                    one_for_one
 ├── events               fans out to them, and to iterators
 ├── waiters              whoever waits for a task to end
 ├── dead-letters         new lives, and expiry
-├── scheduler            durable: fires due schedules
 ├── work                 rest_for_one
 │   ├── membership       durable: heartbeats; losing it stops the work
 │   ├── queues           dynamic: one per queue that is written to
@@ -14,7 +13,8 @@ oncue                    one_for_one
 │   └── workers          dynamic: run handlers
 ├── puller               tasks pulled by hand
 ├── ears                 durable, where the store has hints: what other processes tell
-└── door                 the facade's way in; drains when it closes
+├── door                 the facade's way in; drains when it closes
+└── scheduler            durable: fires due schedules; stops first, for what it fires would not run
 """
 
 from collections.abc import Callable
@@ -120,11 +120,11 @@ def _graph(
             _events(parts),
             ChildSpec("waiters", lambda: Waiters(store="./store", look_s=look_s)),
             _dead_letters(parts, stock_s),
-            *(scheduler or ()),
             SupervisorSpec("work", strategy=Strategy.REST_FOR_ONE, children=work),
             _puller(parts),
             *(ears or ()),
             _door(parts),
+            *(scheduler or ()),
         ],
     )
 

@@ -32,6 +32,17 @@ def first_run(trigger: Trigger, *, now: datetime) -> datetime | None:
     return trigger.at if isinstance(trigger, DateTrigger) else trigger.after(now - _TICK)
 
 
+def begin(trigger: Trigger, *, now: datetime) -> datetime:
+    """`first_run` of a trigger that is to be taken. Raises ValueError where it never fires, or
+    would not be found to go on: `NoAgreement`.
+    """
+    first = first_run(trigger, now=now)
+    if first is None:
+        raise ValueError(f"the trigger never fires: {trigger}")
+    trigger.after(first)
+    return first
+
+
 def decide_fire(
     trigger: Trigger,
     *,

@@ -135,7 +135,7 @@ class QueueActor(Actor[QueueMessage]):
             events = [
                 task_event(EVENT_JOB_ADDED, row.task_id, self._name)
                 for row, outcome in zip(rows, outcomes, strict=True)
-                if isinstance(outcome, Added)
+                if isinstance(outcome, Added) and row.job_id is None  # a run is no job
             ]
             hint(self._events, Publish(events=events))
         return outcomes

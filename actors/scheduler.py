@@ -12,7 +12,7 @@ it stays as it is, and others may fire it.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -21,13 +21,14 @@ from ..runtime import Actor, Entropy, Envelope, Ref
 from ..stores import (
     Added,
     AlreadyKnown,
+    Due,
     Fire,
     Fired,
-    FireOutcome,
     InstancesFull,
     Overtaken,
     ScheduleView,
     TaskRow,
+    UniqueTaken,
     record,
 )
 from .events import Listeners
@@ -84,11 +85,15 @@ class Unread:
 
 @record
 class Decided:
-    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues."""
+    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues, unless
+    `instances_max` of its runs are live. `goes_on_at`: there are more that are due, from then on.
+    """
 
     view: ScheduleView
     verdict: Verdict
     rows: Sequence[TaskRow]
+    instances_max: int | None
+    goes_on_at: datetime | None
 
     @property
     def fire(self) -> Fire:
@@ -98,7 +103,7 @@ class Decided:
             version=self.view.version,
             next_run_at=self.verdict.next_run_at,
             rows=self.rows,
-            instances_max=self.view.row.instances_max,
+            instances_max=self.instances_max,
         )
 
 
@@ -125,6 +130,9 @@ class Scheduler(Actor[SchedulerMessage]):
         self._poll_interval_s = poll_interval_s
         self._trigger_of = lru_cache(KNOWN_MAX)(decode)
         self._unread: dict[UUID, Unread] = {}
+        # Where catch-ups go on that were too long for one transaction. The runs that these have
+        # enqueued are live, and shall not stand in the way of the rest.
+        self._going_on: dict[UUID, datetime] = {}
 
     async def on_start(self) -> None:
         store, pool, events = self._paths
@@ -149,14 +157,15 @@ class Scheduler(Actor[SchedulerMessage]):
         """Fire what is due, page by page. Seconds until there is more, a poll's at most."""
         after: tuple[datetime, UUID] | None = None
         unread: dict[UUID, Unread] = {}
+        going_on: dict[UUID, datetime] = {}
         waits = [self._poll_interval_s]
         while True:
             request = DueSchedules(limit=PAGE, after=after)
             due = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             looked_s = self.context.now()
-            decisions = await self._decide(due.schedules, due.now, unread)
+            decisions = await self._decide(due, unread)
             for batch in _batches(decisions):
-                await self._fire(batch)
+                await self._fire(batch, going_on)
             passed_s = self.context.now() - looked_s
             nexts = [d.verdict.next_run_at for d in decisions]
             waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
@@ -168,26 +177,27 @@ class Scheduler(Actor[SchedulerMessage]):
             assert last.next_run_at is not None
             after = last.next_run_at, last.job_id
         self._note_unread(unread)
+        self._going_on = going_on
         return min(waits)
 
-    async def _decide(
-        self, views: Sequence[ScheduleView], now: datetime, unread: dict[UUID, Unread]
-    ) -> list[Decided]:
+    async def _decide(self, due: Due, unread: dict[UUID, Unread]) -> list[Decided]:
+        # Many that catch up at once take turns, so that they hold up no others.
+        runs_max = max(1, min(RUNS_MAX, ROWS_MAX // max(1, len(due.schedules))))
         decisions: list[Decided] = []
-        for number, view in enumerate(views, 1):
+        for number, view in enumerate(due.schedules, 1):
             known = self._unread.get(view.row.job_id)
             if known is not None and known.version == view.version:
                 unread[view.row.job_id] = known
                 continue
             try:
-                decisions.append(self._decide_one(view, now))
+                decisions.append(self._decide_one(view, due.now, runs_max))
             except ValueError as error:
                 unread[view.row.job_id] = Unread(version=view.version, reason=str(error))
             if number % DECISIONS_PER_YIELD == 0:
                 await checkpoint()
         return decisions
 
-    def _decide_one(self, view: ScheduleView, now: datetime) -> Decided:
+    def _decide_one(self, view: ScheduleView, now: datetime, runs_max: int) -> Decided:
         """Raises ValueError where the schedule is not understood here."""
         row = view.row
         assert row.next_run_at is not None
@@ -198,7 +208,7 @@ class Scheduler(Actor[SchedulerMessage]):
             now=now,
             grace_s=row.misfire_grace_s,
             coalesce=row.coalesce,
-            runs_max=RUNS_MAX,
+            runs_max=runs_max,
         )
         task = template_of(row)
         rows = [
@@ -212,9 +222,18 @@ class Scheduler(Actor[SchedulerMessage]):
             )
             for moment in verdict.runs
         ]
-        return Decided(view=view, verdict=verdict, rows=rows)
+        begins = self._going_on.get(row.job_id) != row.next_run_at
+        next_run_at = verdict.next_run_at
+        return Decided(
+            view=view,
+            verdict=verdict,
+            rows=rows,
+            instances_max=row.instances_max if begins else None,
+            goes_on_at=next_run_at if next_run_at is not None and next_run_at <= now else None,
+        )
 
-    async def _fire(self, decisions: Sequence[Decided]) -> None:
+    async def _fire(self, decisions: Sequence[Decided], going_on: dict[UUID, datetime]) -> None:
+        """Adds to `going_on` what has more runs than it could take."""
         request = FireSchedules(fires=[each.fire for each in decisions])
         outcomes = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
         events: list[SchedulerEvent] = []
@@ -225,6 +244,8 @@ class Scheduler(Actor[SchedulerMessage]):
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
+                if decided.goes_on_at is not None:
+                    going_on[decided.view.row.job_id] = decided.goes_on_at
                 if self._tracing:
                     self._log(decided.rows, outcome)
         for name in queues:
@@ -238,7 +259,7 @@ class Scheduler(Actor[SchedulerMessage]):
             if isinstance(added, Added):
                 log_enqueued(row)
 
-    def _account(self, decided: Decided, outcome: FireOutcome) -> list[SchedulerEvent]:
+    def _account(self, decided: Decided, outcome: Fired | InstancesFull) -> list[SchedulerEvent]:
         """Count and log the runs that are not to be; the events of it all."""
         row, verdict = decided.view.row, decided.verdict
         who = {"job_id": str(row.job_id), "name": row.name, "queue": row.queue_name}
@@ -248,23 +269,15 @@ class Scheduler(Actor[SchedulerMessage]):
             events.append(missed(row.job_id, row.queue_name, moment))
         if verdict.missed_more:
             emit("warning", "runs_missed", **who, since=verdict.missed[-1].isoformat())
+        skips = _skips(verdict.runs, outcome)
+        for moment, why in skips:
+            emit("warning", "run_skipped", **who, scheduled_at=moment.isoformat(), reason=why)
+        if skips:
+            moments = [moment for moment, _ in skips]
+            events.append(skipped(row.job_id, row.queue_name, moments))
         self._tally.missed_runs += len(verdict.missed)
-        passed_over: Sequence[datetime] = ()
-        if isinstance(outcome, InstancesFull):
-            passed_over = verdict.runs
-            emit("warning", "run_skipped", **who, live=outcome.live, limit=row.instances_max)
-        elif isinstance(outcome, Fired):
-            passed_over = [
-                moment
-                for moment, added in zip(verdict.runs, outcome.outcomes, strict=True)
-                if not isinstance(added, (Added, AlreadyKnown))
-            ]
-            for moment in passed_over:  # a live task has its unique_key
-                emit("warning", "run_skipped", **who, scheduled_at=moment.isoformat())
-        if passed_over:
-            events.append(skipped(row.job_id, row.queue_name, passed_over))
-        self._tally.skipped_runs += len(passed_over)
-        self._tally.fired_runs += len(verdict.runs) - len(passed_over)
+        self._tally.skipped_runs += len(skips)
+        self._tally.fired_runs += len(verdict.runs) - len(skips)
         if verdict.next_run_at is None:
             events.append(task_event(EVENT_JOB_REMOVED, row.job_id, row.queue_name))
         return events
@@ -275,6 +288,24 @@ class Scheduler(Actor[SchedulerMessage]):
                 emit("error", "schedule_not_understood", job_id=str(job_id), reason=why.reason)
         self._unread = unread
         self._tally.unread_schedules = {job_id: why.reason for job_id, why in unread.items()}
+
+
+def _skips(runs: Sequence[datetime], outcome: Fired | InstancesFull) -> list[tuple[datetime, str]]:
+    """Which of the runs were not enqueued, and why."""
+    if isinstance(outcome, InstancesFull):
+        return [(moment, f"{outcome.live} of its runs are live") for moment in runs]
+    skips: list[tuple[datetime, str]] = []
+    for moment, added in zip(runs, outcome.outcomes, strict=True):
+        match added:
+            case Added():
+                pass
+            case AlreadyKnown():  # its next run time was set by hand to one that it had
+                skips.append((moment, "it has run before"))
+            case UniqueTaken(live_task_id=live):
+                skips.append((moment, f"task {live} has its unique_key"))
+            case _:
+                assert_never(added)
+    return skips
 
 
 def _batches(decisions: Sequence[Decided]) -> Iterator[Sequence[Decided]]:

@@ -15,16 +15,18 @@ from ..stores import ScheduleRow, TaskData, TaskRow, encode_task
 _OF_A_RUN: Final = {"task_id", "created_at", "scheduled_at", "delay", "retry_count", "job_id"}
 
 
-def check_template(task: TaskData) -> None:
-    """Raises ValueError where `task` says when it runs, which is its trigger's business."""
+def encode_template(task: TaskData) -> bytes:
+    """As a schedule keeps it.
+
+    Raises TypeError for what is no task, and ValueError where it says when it runs, which is its
+    trigger's business, or could not be enqueued.
+    """
+    if not isinstance(task, TaskData):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"task must be a TaskData, not {task!r}")
     for field in ("delay", "scheduled_at", "retry_count"):
         if getattr(task, field):
             raise ValueError(f"{field}: a schedule's task has none; its trigger says when it runs")
-
-
-def encode_template(task: TaskData) -> bytes:
-    """As a schedule keeps it. Raises ValueError as `check_template` does."""
-    check_template(task)
+    encode_task(task)
     return task.model_dump_json(exclude=_OF_A_RUN).encode()
 
 

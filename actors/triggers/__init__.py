@@ -8,6 +8,7 @@ from .combined import AndTrigger as AndTrigger
 from .combined import NoAgreement as NoAgreement
 from .combined import OrTrigger as OrTrigger
 from .combined import Trigger as Trigger
+from .combined import is_trigger as is_trigger
 from .convert import from_apscheduler as from_apscheduler
 from .cron import CronFields as CronFields
 from .cron import CronTrigger as CronTrigger

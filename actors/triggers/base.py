@@ -24,7 +24,10 @@ AS_JSON: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def in_utc(name: str, moment: datetime, zone: tzinfo = UTC) -> datetime:
-    """`moment` in UTC; one without a zone is read in `zone`. Raises ValueError naming `name`."""
+    """`moment` in UTC; one without a zone is read in `zone`. Raises TypeError and ValueError naming
+    `name`."""
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{name} must be a datetime, not {moment!r}")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     if moment.year not in YEARS:
@@ -45,6 +48,8 @@ def check_bounds(start: datetime | None, end: datetime | None, jitter_s: float) 
     """Raises ValueError naming what our callers call `end_date` or `jitter`."""
     if start is not None and end is not None and end < start:
         raise ValueError(f"end_date {written(end)} is before start_date {written(start)}")
+    if isinstance(jitter_s, bool) or not isinstance(jitter_s, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"jitter must be a number of seconds, not {jitter_s!r}")
     if not 0 <= jitter_s <= JITTER_S_MAX:
         raise ValueError(f"jitter is {jitter_s}: it must be 0 to {JITTER_S_MAX:.0f} seconds")
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
+from typing_extensions import TypeIs
 
 from .base import AS_JSON, TICK, check_bounds
 from .calendar import CalendarTrigger
@@ -17,6 +18,10 @@ from .interval import IntervalTrigger
 STEPS_MAX: Final = 10_000
 """How often an `AndTrigger` asks one of its parts. A time of day and an interval of whole minutes,
 shorter than a day, meet within 2 880 or never."""
+
+
+DEPTH_MAX: Final = 3
+"""How deep combinations may be in each other: the steps of an `and` in an `and` multiply."""
 
 
 class NoAgreement(ValueError):
@@ -45,6 +50,9 @@ class AndTrigger:
     jitter_s: float = 0.0
 
     def __post_init__(self) -> None:
+        # The parts of an `and` are parts of the `and` that it is in: else the steps multiply.
+        nested = [t.triggers if isinstance(t, AndTrigger) else (t,) for t in self.triggers]
+        object.__setattr__(self, "triggers", tuple(part for parts in nested for part in parts))
         _check(self.triggers, self.jitter_s)
 
     def after(self, moment: datetime) -> datetime | None:
@@ -97,9 +105,19 @@ Trigger = Annotated[
 ]
 
 
+_KINDS: Final = get_args(get_args(Trigger)[0])
+
+
+def is_trigger(value: object) -> TypeIs[Trigger]:
+    """Whether it is one of ours."""
+    return isinstance(value, _KINDS)
+
+
 def _check(triggers: "tuple[Trigger, ...]", jitter_s: float) -> None:
     if not triggers:
         raise ValueError("a combination needs at least one trigger")
+    if any(_depth(trigger) >= DEPTH_MAX for trigger in triggers):
+        raise ValueError(f"combinations of triggers go no deeper than {DEPTH_MAX}")
     for trigger in triggers:
         if trigger.jitter_s:
             raise ValueError(
@@ -107,3 +125,9 @@ def _check(triggers: "tuple[Trigger, ...]", jitter_s: float) -> None:
                 "give it to the outermost trigger"
             )
     check_bounds(None, None, jitter_s)
+
+
+def _depth(trigger: Trigger) -> int:
+    if isinstance(trigger, (AndTrigger, OrTrigger)):
+        return 1 + max(map(_depth, trigger.triggers))
+    return 0

@@ -71,6 +71,8 @@ def crontab(
 
     Raises ValueError that quotes the expression, or names what else is wrong.
     """
+    if not isinstance(expression, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{expression!r} is no crontab: it is no text")
     expression = " ".join(expression.split())
     texts = _texts(expression)
     name = zones.name_of(timezone)

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from .base import AS_JSON, Moment, check_bounds, in_utc, in_utc_or_none, no_later, span
+
+SHORTEST: Final = timedelta(milliseconds=10)
+"""Each run is a transaction: what is to run more often is one task with a loop in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +23,10 @@ class IntervalTrigger:
     jitter_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.every <= timedelta(0):
+        if self.every < SHORTEST:
             raise ValueError(
-                f"the interval is {self.every.total_seconds():g} s, and must be longer than 0: "
-                "give weeks, days, hours, minutes or seconds"
+                f"the interval is {self.every.total_seconds():g} s, and must be at least "
+                f"{SHORTEST.total_seconds():g} s: give weeks, days, hours, minutes or seconds"
             )
         check_bounds(self.start, self.end, self.jitter_s)
 

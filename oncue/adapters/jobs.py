@@ -23,6 +23,7 @@ from oncue.actors.planning import (
     ChangeSchedules,
     DueSchedules,
     FindSchedules,
+    FireSchedules,
     LookAtSchedules,
 )
 from oncue.actors.schedules import run_of, template_of
@@ -32,8 +33,11 @@ from oncue.adapters.arguments import LIMIT_MAX, as_limit, as_queue_name_or_all, 
 from oncue.adapters.revision import Revision
 from oncue.adapters.store_queue import StoreQueue
 from oncue.stores import (
+    Fire,
+    Overtaken,
     RemoveSchedule,
     ReplaceSchedule,
+    ResumeTask,
     ReviseTask,
     ScheduleChange,
     ScheduleRow,
@@ -66,8 +70,9 @@ class JobsQueue(StoreQueue):
         `changes`: `trigger` (the next run time follows from it), `payload`, `queue_name`,
         `priority`, `next_run_time` (None pauses it) and, of a schedule only, `name`,
         `max_instances`, `coalesce`, `misfire_grace_time`. Runs that are enqueued already are
-        tasks of their own and stay what they are. Raises TypeError and ValueError that name what
-        is wrong with a change, and `JobContested`.
+        tasks of their own and stay what they are. False as well where a live task of a task's new
+        queue has its `unique_key`. Raises TypeError and ValueError that name what is wrong with a
+        change, and `JobContested`.
         """
         job_id = as_uuid(task_id)
         revision = Revision(changes, await self._store_now())
@@ -102,35 +107,36 @@ class JobsQueue(StoreQueue):
     async def resume_job(self, task_id: UUID | str) -> bool:
         """Go on with a paused job, from the store's present; False when there is none paused.
 
-        Times that passed meanwhile are not made up for. A schedule whose trigger has come to its
-        end is removed.
+        Times that passed meanwhile are not made up for, but for a single date, whose grace decides.
+        A schedule whose trigger has come to its end is removed.
         """
         job_id = as_uuid(task_id)
         now = await self._store_now()
-        is_over = False
-
-        def resumed(row: ScheduleRow) -> ScheduleRow | None:
-            nonlocal is_over
-            if row.next_run_at is not None:
-                return None
-            next_run_at = first_run(decode(row.trigger), now=now)
-            is_over = next_run_at is None
-            return None if is_over else replace(row, next_run_at=next_run_at)
-
-        if await self._rework(job_id, resumed):
-            return True
-        return await self._remove(job_id) if is_over else await super().resume_job(job_id)
+        for _ in range(TRIES_MAX):
+            view = await self._schedule(job_id)
+            if view is None or view.row.next_run_at is not None:
+                return await super().resume_job(job_id)
+            next_run_at = first_run(decode(view.row.trigger), now=now)
+            if next_run_at is None:
+                is_done = await self._end(view)
+            else:
+                is_done = await self._replace(view, replace(view.row, next_run_at=next_run_at))
+            if is_done:
+                return True
+        raise JobContested(job_id, TRIES_MAX)
 
     async def run_job_now(self, task_id: UUID | str) -> bool:
         """Enqueue a run of a schedule, or let a waiting task be due; False when there is none.
 
         It is beside the schedule: the next run time stays, `max_instances` is not asked, and a
-        paused one stays paused. A run that its `unique_key` forbids is False.
+        paused one stays paused. (A paused task is resumed.) A run that its `unique_key` forbids is
+        False.
         """
         job_id = as_uuid(task_id)
         view = await self._schedule(job_id)
         if view is None:
-            edited = await self._edit(ReviseTask(task_id=job_id, run_at=_PAST))
+            hurried = ReviseTask(task_id=job_id, run_at=_PAST)
+            edited, _ = await self._ask(Edit(changes=[hurried, ResumeTask(task_id=job_id)]))
             self._wake(edited.queue_name)
             self._publish_change(EVENT_JOB_MODIFIED, job_id, edited)
             return edited.count > 0
@@ -218,16 +224,32 @@ class JobsQueue(StoreQueue):
             row = None if view is None else rework(view.row)
             if view is None or row is None:
                 return False
-            if await self._change(ReplaceSchedule(row=row, version=view.version)):
-                self._publish_schedule(EVENT_JOB_MODIFIED, row)
+            if await self._replace(view, row):
                 return True
         raise JobContested(job_id, TRIES_MAX)
 
-    async def _remove(self, job_id: UUID) -> bool:
-        view = await self._schedule(job_id)
-        if view is None or not await self._change(RemoveSchedule(job_id=job_id)):
+    async def _replace(self, view: ScheduleView, row: ScheduleRow) -> bool:
+        """Put `row` there, if nobody has changed the schedule since."""
+        if not await self._change(ReplaceSchedule(row=row, version=view.version)):
+            return False
+        self._publish_schedule(EVENT_JOB_MODIFIED, row)
+        return True
+
+    async def _end(self, view: ScheduleView) -> bool:
+        """The same, to have it gone, as when it has fired for the last time."""
+        last = Fire(job_id=view.row.job_id, version=view.version, next_run_at=None, rows=())
+        (outcome,) = await self._ask(FireSchedules(fires=[last]))
+        if isinstance(outcome, Overtaken):
             return False
         self._publish_schedule(EVENT_JOB_REMOVED, view.row)
+        return True
+
+    async def _remove(self, job_id: UUID) -> bool:
+        view = await self._schedule(job_id)  # None as well where it cannot be read
+        if not await self._change(RemoveSchedule(job_id=job_id)):
+            return False
+        if view is not None:
+            self._publish_schedule(EVENT_JOB_REMOVED, view.row)
         return True
 
     def _publish_schedule(self, code: int, row: ScheduleRow) -> None:

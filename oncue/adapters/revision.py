@@ -5,21 +5,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from oncue.actors.misfire import first_run
+from oncue.actors.misfire import begin
 from oncue.actors.schedules import encode_template, template_of
 from oncue.actors.triggers import (
-    AndTrigger,
-    CalendarTrigger,
-    CrontabTrigger,
-    CronTrigger,
     DateTrigger,
     Fold,
     Gap,
-    IntervalTrigger,
-    OrTrigger,
     Trigger,
+    decode,
     encode,
     from_apscheduler,
+    is_trigger,
 )
 from oncue.adapters.arguments import (
     as_coalesce,
@@ -29,7 +25,7 @@ from oncue.adapters.arguments import (
     as_moment,
     check_known,
 )
-from oncue.stores import PauseTask, ReviseTask, ScheduleRow, TaskData, encode_task
+from oncue.stores import PauseTask, ResumeTask, ReviseTask, ScheduleRow, TaskData, encode_task
 
 _OF_TASKS: Final = frozenset({"trigger", "payload", "queue_name", "priority", "next_run_time"})
 _OF_SCHEDULES: Final = frozenset(
@@ -71,15 +67,15 @@ class Revision:
             changed["queue_name"] = task.queue_name
         if self._trigger is not None:
             changed["trigger"] = encode(self._trigger)
+            next_run_at = begin(self._trigger, now=self._now)
             if row.next_run_at is not None:
-                changed["next_run_at"] = first_run(self._trigger, now=self._now)
-                if changed["next_run_at"] is None:
-                    raise ValueError(f"the trigger never fires: {self._trigger}")
+                changed["next_run_at"] = next_run_at
         if "next_run_time" in self._given:
             changed["next_run_at"] = self._next_run_at
-        return replace(row, **changed)
+        revised = replace(row, **changed)
+        return revised if self._next_run_at is None else _at_its_date(revised)
 
-    def of_task(self, task_id: UUID) -> list[ReviseTask | PauseTask]:
+    def of_task(self, task_id: UUID) -> list[ReviseTask | PauseTask | ResumeTask]:
         """Raises ValueError for what only a schedule has."""
         for name in sorted(self._given - _OF_TASKS):
             raise ValueError(f"{name}: job {task_id} is no schedule, and has none")
@@ -99,9 +95,23 @@ class Revision:
             priority=row.priority if "priority" in self._task else None,
             run_at=run_at,
         )
-        if "next_run_time" in self._given and self._next_run_at is None:
-            return [revise, PauseTask(task_id=task_id)]
-        return [revise]
+        if "next_run_time" not in self._given:
+            return [revise]
+        # As with a schedule: with no next time it is paused, and with one it is not.
+        is_paused = self._next_run_at is None
+        return [revise, PauseTask(task_id=task_id) if is_paused else ResumeTask(task_id=task_id)]
+
+
+def _at_its_date(row: ScheduleRow) -> ScheduleRow:
+    """A date that is moved is another date: left where it was, it would come once more."""
+    assert row.next_run_at is not None
+    try:
+        trigger = decode(row.trigger)
+    except ValueError:  # a newer version's; it may be moved all the same
+        return row
+    if not isinstance(trigger, DateTrigger):
+        return row
+    return replace(row, trigger=encode(DateTrigger(at=row.next_run_at)))
 
 
 def understood(trigger: object, gap: Gap | None = None, fold: Fold | None = None) -> Trigger:
@@ -109,16 +119,7 @@ def understood(trigger: object, gap: Gap | None = None, fold: Fold | None = None
 
     Raises TypeError for what is neither, and ValueError that names what is wrong.
     """
-    ours = (
-        DateTrigger,
-        IntervalTrigger,
-        CronTrigger,
-        CrontabTrigger,
-        CalendarTrigger,
-        AndTrigger,
-        OrTrigger,
-    )
-    if not isinstance(trigger, ours):
+    if not is_trigger(trigger):
         return from_apscheduler(trigger, dst_gap=gap, dst_fold=fold)
     if gap is not None or fold is not None:
         raise ValueError("dst_gap and dst_fold are the trigger's own; give them where it is made")

@@ -1,13 +1,13 @@
 """A queue with schedules: how jobs are added."""
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import Any, Final
 from uuid import UUID
 
 from oncue.actors.errors import DuplicateJob, JobContested
 from oncue.actors.job_events import EVENT_JOB_ADDED
-from oncue.actors.misfire import first_run
+from oncue.actors.misfire import begin
 from oncue.actors.schedules import encode_template
 from oncue.actors.triggers import (
     Fold,
@@ -27,11 +27,17 @@ from oncue.adapters.arguments import (
     as_instances,
     as_job_name,
     as_uuid,
+    check_known,
 )
 from oncue.adapters.jobs import TRIES_MAX, JobsQueue
 from oncue.adapters.revision import understood
 from oncue.adapters.store_queue import Count, Interval, StoreQueueSettings
 from oncue.stores import AddSchedule, ScheduleRow, TaskData, TaskPriority
+
+_FIELDS: Final = frozenset(
+    {"max_retries", "retry_delay", "timeout", "tags", "unique_key", "delay", "scheduled_at"}
+)
+"""What a template can be given besides; the last two are refused with a reason."""
 
 
 class ScheduledQueueSettings(StoreQueueSettings):
@@ -87,7 +93,7 @@ class ScheduledQueue(JobsQueue):
         *,
         queue_name: str = "default",
         payload: dict[str, Any] | None = None,
-        timezone: str = "UTC",
+        timezone: str | tzinfo = "UTC",
         priority: TaskPriority = TaskPriority.NORMAL,
         task_id: UUID | str | None = None,
         start_date: datetime | None = None,
@@ -159,19 +165,26 @@ class ScheduledQueue(JobsQueue):
         """
         template = self._template(task_type, queue_name, payload, priority, task_id, fields)
         now = await self._store_now()
-        trigger = interval(
-            weeks=weeks,
-            days=days,
-            hours=hours,
-            minutes=minutes,
-            seconds=seconds,
-            start_date=start_date,
-            end_date=end_date,
-            jitter=jitter,
-            anchor=now,
-        )
+
+        def make(start: datetime | None) -> IntervalTrigger:
+            return interval(
+                weeks=weeks,
+                days=days,
+                hours=hours,
+                minutes=minutes,
+                seconds=seconds,
+                start_date=start,
+                end_date=end_date,
+                jitter=jitter,
+                anchor=now,
+            )
+
+        present = None
         if replace_existing and start_date is None:
-            trigger = await self._in_rhythm(template.task_id, trigger)
+            present = await self._interval_of(template.task_id)
+        trigger = make(start_date if present is None else present.start)
+        if present is not None and trigger.every != present.every:
+            trigger = make(None)
         row = self._row(template, trigger, name, misfire_grace_time, coalesce, max_instances, now)
         return await self._add_schedule(row, replace_existing)
 
@@ -184,6 +197,7 @@ class ScheduledQueue(JobsQueue):
         task_id: UUID | str | None,
         fields: dict[str, Any],
     ) -> TaskData:
+        check_known(fields, _FIELDS, "argument of a job")
         return TaskData(
             task_id=self._entropy.uuid() if task_id is None else as_uuid(task_id),
             task_type=task_type,
@@ -206,9 +220,6 @@ class ScheduledQueue(JobsQueue):
     ) -> ScheduleRow:
         """As it is to be stored, for the first time. Raises ValueError and TypeError."""
         common = self._jobs
-        next_run_at = first_run(trigger, now=now)
-        if next_run_at is None:
-            raise ValueError(f"the trigger never fires: {trigger}")
         grace = common.misfire_grace_time if misfire_grace_time is UNSET else misfire_grace_time
         return ScheduleRow(
             job_id=task.task_id,
@@ -216,7 +227,7 @@ class ScheduledQueue(JobsQueue):
             queue_name=task.queue_name,
             task=encode_template(task),
             trigger=encode(trigger),
-            next_run_at=next_run_at,
+            next_run_at=begin(trigger, now=now),
             misfire_grace_s=as_grace_s(grace),
             coalesce=as_coalesce(common.coalesce if coalesce is UNSET else coalesce),
             instances_max=as_instances(
@@ -225,26 +236,24 @@ class ScheduledQueue(JobsQueue):
             created_at=now,
         )
 
-    async def _in_rhythm(self, job_id: UUID, trigger: IntervalTrigger) -> IntervalTrigger:
-        """`trigger` with the start of the job's present one, where only that differs."""
+    async def _interval_of(self, job_id: UUID) -> IntervalTrigger | None:
+        """The trigger of a job that has an interval."""
         view = await self._schedule(job_id)
-        if view is None:
-            return trigger
         try:
-            present = decode(view.row.trigger)
+            trigger = None if view is None else decode(view.row.trigger)
         except ValueError:
-            return trigger
-        if not isinstance(present, IntervalTrigger):
-            return trigger
-        kept = replace(trigger, start=present.start)
-        return kept if kept == present else trigger
+            return None
+        return trigger if isinstance(trigger, IntervalTrigger) else None
 
     async def _add_schedule(self, row: ScheduleRow, replace_existing: bool) -> UUID:
         for _ in range(TRIES_MAX):
             if await self._change(AddSchedule(row=row)):
                 self._publish_schedule(EVENT_JOB_ADDED, row)
                 return row.job_id
-            if not replace_existing:
+            view = await self._schedule(row.job_id)
+            if view is not None and _is_same(view.row, row):
+                return row.job_id  # it was added before, and the answer lost
+            if view is not None and not replace_existing:
                 raise DuplicateJob(row.job_id)
 
             def become(present: ScheduleRow) -> ScheduleRow:
@@ -255,3 +264,8 @@ class ScheduledQueue(JobsQueue):
             if await self._rework(row.job_id, become):
                 return row.job_id
         raise JobContested(row.job_id, TRIES_MAX)
+
+
+def _is_same(one: ScheduleRow, other: ScheduleRow) -> bool:
+    """But for when they were added, and how far they have come."""
+    return one == replace(other, created_at=one.created_at, next_run_at=one.next_run_at)

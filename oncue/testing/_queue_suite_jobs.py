@@ -76,6 +76,16 @@ class JobTests(ScheduledSuiteBase):
                 await jobs.add_interval_job("run")
             with pytest.raises(TypeError, match="object"):
                 await jobs.add_job(new_task("run"), object())
+            with pytest.raises(TypeError, match="did you mean timeout"):
+                await jobs.add_interval_job("run", seconds=1, timeouts=3)
+            with pytest.raises(ValueError, match="None is no crontab"):
+                await jobs.add_cron_job("run", None)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="start_date must be a datetime"):
+                await jobs.add_cron_job("run", FAR, start_date="2026-01-01")  # type: ignore[arg-type]
+            changed = new_task("run", payload={"n": 1})
+            changed.payload["n"] = float("nan")
+            with pytest.raises(ValueError, match="payload"):
+                await jobs.add_job(changed, IntervalTrigger(seconds=1))
             assert await jobs.get_jobs() == []
 
     @needs(QueueCapability.CRON)
@@ -83,8 +93,9 @@ class JobTests(ScheduledSuiteBase):
         job_id = uuid4()
         async with jobs:
             await jobs.add_cron_job("run", FAR, task_id=job_id)
+            assert await jobs.add_cron_job("run", FAR, task_id=job_id) == job_id, "a repetition"
             with pytest.raises(DuplicateJob, match="replace_existing"):
-                await jobs.add_cron_job("run", FAR, task_id=job_id)
+                await jobs.add_cron_job("run", FAR, task_id=job_id, payload={"n": 1})
             await jobs.pause_job(job_id)
             again = await jobs.add_cron_job(
                 "run", "0 0 28 2 *", task_id=str(job_id), payload={"n": 2}, replace_existing=True
@@ -162,16 +173,32 @@ class JobTests(ScheduledSuiteBase):
         async with jobs:
             job_id = await jobs.add_cron_job("run", FAR)
             start = clock.now()
-            assert await jobs.reschedule_job(
-                job_id, IntervalTrigger(seconds=EVERY_S, start_date=start)
-            )
+            assert await jobs.reschedule_job(job_id, IntervalTrigger(seconds=1, start_date=start))
             await self.eventually(clock, lambda: bool(runs.tasks))
             assert await jobs.modify_job(job_id, next_run_time=None)
             assert await jobs.reschedule_job(job_id, IntervalTrigger(seconds=1))
             job = await jobs.get_job(job_id)
             assert job is not None
             assert job.paused
+            over = IntervalTrigger(seconds=1, start_date=start, end_date=start)
+            with pytest.raises(ValueError, match="never fires"):
+                await jobs.reschedule_job(job_id, over)
             assert not await jobs.reschedule_job(uuid4(), IntervalTrigger(seconds=1))
+
+    @needs(QueueCapability.CRON)
+    async def test_a_date_that_is_moved_is_one_run_still(
+        self, jobs: ScheduledQueue, runs: Runs, clock: Clock
+    ) -> None:
+        async with jobs:
+            at = clock.now() + EVERY
+            job_id = await jobs.add_job(new_task("run"), DateTrigger(at + EVERY))
+            assert await jobs.modify_job(job_id, next_run_time=at)
+            job = await jobs.get_job(job_id)
+            assert job is not None
+            assert job.next_run_times(2) == [at]
+            await self.eventually(clock, lambda: bool(runs.tasks))
+            assert await jobs.get_job(job_id) is None
+        assert runs.moments == [at]
 
     @needs(QueueCapability.CRON)
     async def test_changes_made_at_once_are_both_kept(self, jobs: ScheduledQueue) -> None:
@@ -229,7 +256,9 @@ class JobTests(ScheduledSuiteBase):
             job = await jobs.get_job(task_id)
             assert job is not None
             assert job.paused
-            assert await jobs.resume_job(task_id)
+            assert await jobs.modify_job(task_id, next_run_time=at)
+            assert await self.next_run(jobs, UUID(task_id)) == at
+            assert await jobs.pause_job(task_id)
             assert await jobs.run_job_now(task_id)
             await jobs.wait(task_id, timeout=LIMIT_S)
             assert not await jobs.run_job_now(task_id)

@@ -174,6 +174,9 @@ class _AsyncioRun(asyncio.SelectorEventLoop):
             return True
         else:
             self._now_s += timeout
+            # asyncio takes for due what is due before now plus this. Its nanosecond is lost on a
+            # float of more than 97 days, and then nothing would ever be due.
+            self._clock_resolution = math.ulp(self._now_s)
         return False
 
     def call_at(

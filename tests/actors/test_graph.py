@@ -25,13 +25,17 @@ def test_the_tree_can_be_printed_before_it_runs(clock: VirtualClock) -> None:
     ]
 
 
-def test_the_durable_graph_is_the_same_with_a_membership(clock: VirtualClock) -> None:
+def test_the_durable_graph_is_the_same_with_a_scheduler_and_a_membership(
+    clock: VirtualClock,
+) -> None:
     durable = open_queue("apscheduler", max_workers=2)
     lines, memory = (
         [node.path.partition("/")[2] for node in queue.child_spec().tree().walk()]
         for queue in (durable, make_queue(clock, max_workers=2))
     )
-    assert [line for line in lines if line != "work/membership"] == memory
+    more = ("scheduler", "work/membership")
+    assert [line for line in lines if line not in more] == memory
+    assert lines[-2:] == ["door", "scheduler"], "what it fires while the door drains would not run"
     assert lines.index("work/membership") == lines.index("work") + 1, "first: it takes all down"
 
 
@@ -50,9 +54,12 @@ ACTORS = {
     "Listener": "listener",
     "Membership": "membership",
     "Ears": "ears",
+    "Scheduler": "scheduler",
     "QueueAsks": "facade",
     "QueueClient": "facade",
     "QueueBase": "facade",
+    "JobsQueue": "facade",
+    "ScheduledQueue": "facade",
 }
 
 

@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from oncue import TaskData
-from oncue.actors.errors import JobContested
+from oncue.actors.errors import DuplicateJob, JobContested
 from oncue.actors.schedules import occurrence_id
+from oncue.actors.triggers import encode
 from oncue.stores import AddSchedule, MemoryStore, ReplaceSchedule, ScheduleRow
 from oncue.testing import VirtualClock
 from tests.flow.cluster import Cluster, NodeQueue
@@ -220,3 +221,127 @@ async def test_who_always_comes_second_is_told(clock: VirtualClock) -> None:
         node.link.after = change_it
         with pytest.raises(JobContested):
             await node.modify_job(job_id, payload={"n": 1})
+
+
+async def test_a_long_catch_up_is_one_for_max_instances(clock: VirtualClock) -> None:
+    """D3.6. What was enqueued of it does not stand in the way of the rest."""
+    cluster = Cluster(clock)
+    async with cluster.node("a") as node:
+        await node.add_interval_job(
+            "nobody's", minutes=1, coalesce=False, misfire_grace_time=None, max_instances=1
+        )
+    cluster.ahead_s = 250 * 60
+    async with cluster.node("b") as node:
+        await anyio.sleep(1)
+        assert len(await enqueued(node)) == 250
+        assert node.metrics["skipped_runs"] == 0
+        await anyio.sleep(60)
+        assert node.metrics["skipped_runs"] == 1
+
+
+async def test_many_that_catch_up_take_turns_with_others(clock: VirtualClock) -> None:
+    """D3.3."""
+    cluster = Cluster(clock)
+    async with cluster.node("a") as node:
+        for _ in range(20):
+            await node.add_interval_job(
+                "nobody's", seconds=1, coalesce=False, misfire_grace_time=None, max_instances=9999
+            )
+    cluster.ahead_s = 1000
+    node = cluster.node("b")
+    fired: list[int] = []
+
+    async def count(call: str, answer: Any) -> None:
+        if call == "fire":
+            fired.append(sum(len(getattr(outcome, "outcomes", ())) for outcome in answer))
+
+    node.link.after = count
+    async with node:
+        await anyio.sleep(0.5)
+        assert sum(fired) >= 20 * 1000
+        assert max(fired) <= 1000
+
+
+async def test_nothing_is_fired_while_the_queue_drains(clock: VirtualClock) -> None:
+    cluster = Cluster(clock)
+    node = cluster.node("a")
+
+    async def slow(task: TaskData) -> None:
+        await anyio.sleep(20)
+
+    node.register_handler("slow", slow)
+    async with node:
+        await node.add_interval_job("nobody's", seconds=1, max_instances=1000)
+        await node.enqueue(task("slow"))
+        await anyio.sleep(5.5)
+    assert node.metrics["fired_runs"] == 5
+
+
+async def test_a_time_that_has_run_is_not_run_again_and_told(clock: VirtualClock) -> None:
+    cluster = Cluster(clock)
+    async with cluster.node("a") as node:
+        node.register_handler("ok", ok)
+        job_id = await node.add_interval_job("ok", seconds=10)
+        await anyio.sleep(11)
+        (moment,) = [clock.now().replace(second=10, microsecond=0)]
+        with capture_logs() as logs:
+            await node.modify_job(job_id, next_run_time=moment)
+            await anyio.sleep(1)
+        assert (node.metrics["fired_runs"], node.metrics["skipped_runs"]) == (1, 1)
+    (line,) = [line for line in logs if line["event"] == "run_skipped"]
+    assert line["reason"] == "it has run before"
+
+
+async def test_an_add_whose_answer_was_lost_may_be_repeated(clock: VirtualClock) -> None:
+    cluster = Cluster(clock)
+    async with cluster.node("a") as node:
+        job_id = await node.add_cron_job("nobody's", "@daily")
+        assert await node.add_cron_job("nobody's", "@daily", task_id=job_id) == job_id
+        with pytest.raises(DuplicateJob):
+            await node.add_cron_job("nobody's", "@weekly", task_id=job_id)
+
+
+async def test_who_resumes_takes_nothing_away_that_was_changed_meanwhile(
+    clock: VirtualClock,
+) -> None:
+    """D3.5."""
+    cluster = Cluster(clock)
+    node = cluster.node("a")
+    async with node:
+        end = clock.now() + timedelta(minutes=1)
+        job_id = await node.add_interval_job("nobody's", seconds=10, end_date=end)
+        later = job_trigger_of(
+            await node.get_job(await node.add_interval_job("nobody's", seconds=10))
+        )
+        await node.pause_job(job_id)
+        await anyio.sleep(120)  # its trigger has come to its end
+        changed: list[bool] = []
+
+        async def reschedule(call: str, answer: Any) -> None:
+            if call == "schedules" and not changed:
+                changed.append(True)
+                (view,) = answer
+                row = replace(view.row, trigger=encode(later))
+                await cluster.store.plan([ReplaceSchedule(row=row, version=view.version)])
+
+        node.link.after = reschedule
+        assert await node.resume_job(job_id)
+        job = await node.get_job(job_id)
+        assert job is not None
+        assert (job.paused, changed) == (False, [True])
+        await node.modify_job(job_id, next_run_time=None)
+        await node.reschedule_job(job_id, later)
+
+
+async def test_a_job_that_has_come_to_its_end_is_taken_away_by_who_resumes_it(
+    clock: VirtualClock,
+) -> None:
+    cluster = Cluster(clock)
+    async with cluster.node("a") as node:
+        end = clock.now() + timedelta(minutes=1)
+        job_id = await node.add_interval_job("nobody's", seconds=10, end_date=end)
+        await node.pause_job(job_id)
+        await anyio.sleep(120)
+        assert await node.resume_job(job_id)
+        assert await node.get_job(job_id) is None
+        assert await enqueued(node) == []

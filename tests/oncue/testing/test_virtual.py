@@ -32,6 +32,14 @@ async def test_a_month_of_sleep_takes_no_time(clock: VirtualClock) -> None:
     assert time.perf_counter() - began < 1
 
 
+async def test_time_goes_on_when_its_floats_have_no_nanoseconds(clock: VirtualClock) -> None:
+    """After 97 days a tick of asyncio's clock is less than a float's last bit."""
+    await anyio.sleep(200 * DAY_S)
+    for _ in range(100):
+        await anyio.sleep(0.001)
+    assert clock.now() - EPOCH == timedelta(days=200, milliseconds=100)
+
+
 async def test_monotonic_time_is_the_clock_of_the_cancel_scopes(clock: VirtualClock) -> None:
     await anyio.sleep(1.5)
     assert clock.monotonic() == anyio.current_time() == 1.5
