@@ -28,7 +28,13 @@ class Keeper:
     async def enter(self) -> None:
         """Return once others can `start`."""
         self._task = _spawn(self._stay)
-        await self._inside.wait()
+        with anyio.CancelScope(shield=True):  # at once; and it must not stay for nobody
+            await self._inside.wait()
+
+    @property
+    def stays(self) -> bool:
+        """Whether others can still `start`."""
+        return self._group is not None and not self._group.cancel_scope.cancel_called
 
     async def start(self, main: Callable[..., Coroutine[Any, Any, None]]) -> None:
         """Run `main` beside the others, and return once it says that it has started.

@@ -67,6 +67,8 @@ _SAID_NOT_NOW: Final = re.compile(
     r"\b(OOM|BUSY|MISCONF|NOREPLICAS|MASTERDOWN|LOADING|READONLY|CLUSTERDOWN|UNKILLABLE)\b"
 )
 
+_SAID_ELSEWHERE: Final = re.compile(r"\b(MASTERDOWN|LOADING|READONLY|CLUSTERDOWN)\b")
+
 
 class ServerTooOld(RuntimeError):
     """The server is older than what is needed. `found` is its version."""
@@ -108,8 +110,8 @@ class Line:
             return await connection.create_request(
                 command, *arguments, decode=False, disconnect_on_cancellation=waits
             )
-        except _LOST:
-            if self._connection is connection:
+        except (RedisError, *_LOST) as error:
+            if self._connection is connection and _is_no_longer_there(error):
                 self._hang_up()
                 self._location = self._plug.home  # whoever is asked there knows who has the keys
             raise
@@ -118,6 +120,8 @@ class Line:
         async with self._lock:
             if self._connection is not None and self._connection.usable:
                 return self._connection
+            if not self._keeper.stays:
+                raise ConnectionError("the store was closed meanwhile")
             connection = self._plug.make(self._location)
             try:
                 await self._keeper.start(connection.run)
@@ -225,6 +229,14 @@ def _mapped(doing: str) -> Generator[None]:
         if not is_the_worlds(error):
             raise
         raise StoreUnavailable(NAME, doing) from error
+
+
+def _is_no_longer_there(error: Exception) -> bool:
+    """Whether the connection has ended, or leads to where nobody may write any more: after a
+    failover its address may be somebody else's."""
+    if isinstance(error, (*_LOST, ReadOnlyError, ClusterDownError)):
+        return True
+    return isinstance(error, ResponseError) and _SAID_ELSEWHERE.search(str(error)) is not None
 
 
 def is_the_worlds(error: Exception) -> bool:

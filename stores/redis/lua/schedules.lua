@@ -40,6 +40,7 @@ end
 
 local function replace_job(job, row, next)
   redis.call('HSET', key_of('job', job.id), 'row', row, 'changes', job.changes + 1)
+  redis.call('HDEL', key_of('job', job.id), 'error')
   plan_turn(job.id, next)
 end
 

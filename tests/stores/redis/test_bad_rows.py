@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from oncue.stores import ByIds, LiveTasks, first_lease
+from oncue.stores import ByIds, LiveTasks, ReplaceSchedule, first_lease
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from oncue.testing._suite_schedules import make_schedule, planned
 from tests import servers
@@ -105,3 +105,10 @@ async def test_a_schedule_that_cannot_be_read_is_paused_and_the_others_are_fired
             assert store.parked == 1
             assert [view.row for view in await store.schedules()] == [good.row]
             assert len(place.do("HGET", "job", bad.row.job_id, "error")) > 10
+            change = ReplaceSchedule(row=bad.row, version=bad.version)
+            assert await store.plan([change]) == [True]
+            assert place.do("HGET", "job", bad.row.job_id, "error") == b"$-1\r\n"
+            assert {view.row.job_id for view in (await store.due(10)).schedules} == {
+                bad.row.job_id,
+                good.row.job_id,
+            }

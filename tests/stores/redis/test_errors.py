@@ -134,6 +134,23 @@ async def test_a_replica_takes_nothing_until_it_is_promoted() -> None:
             assert (await store.count()).live == 2
 
 
+async def test_after_a_failover_the_new_server_is_found_under_the_old_name() -> None:
+    """Also where the former one answers still, as a replica."""
+    with (
+        servers.own_valkey() as former,
+        servers.own_valkey() as latter,
+        closing(Proxy(former.url)) as proxy,
+    ):
+        async with opened(proxy.url) as store:
+            await store.add([make_row()])
+            proxy.lead_to(latter.url)
+            former.do("REPLICAOF", "127.0.0.1", "1")
+            with pytest.raises(StoreUnavailable):
+                await store.add([make_row()])
+            assert await store.add([make_row()]) == [Added()]
+            assert (await store.count()).live == 1
+
+
 async def test_a_server_that_hangs_is_given_up_also_by_who_was_cancelled() -> None:
     with closing(Proxy(servers.redis_url())) as proxy:
         async with opened(proxy.url, client_options={"stream_timeout": 1}) as store:
