@@ -9,19 +9,19 @@ from importlib.resources import files
 from typing import Final
 
 _PARTS: Final[dict[str, tuple[str, ...]]] = {
-    "open": (),
+    "open": ("always",),
     "add": ("batch", "tasks"),
-    "exchange": ("batch", "tasks", "nodes", "survey"),
-    "edit": ("batch", "tasks", "walk"),
-    "park": ("batch", "tasks", "schedules"),
+    "exchange": ("always", "batch", "tasks", "nodes", "survey"),
+    "edit": ("always", "batch", "tasks", "walk"),
+    "park": ("always", "batch", "tasks", "schedules"),
     "find": ("batch", "tasks", "walk"),
     "count": ("batch", "tasks", "survey"),
-    "purge": ("batch", "tasks", "walk"),
-    "join": ("batch", "tasks", "nodes"),
-    "leave": ("batch", "tasks", "nodes"),
-    "heartbeat": ("batch", "tasks", "nodes"),
-    "reconcile": ("batch", "tasks", "nodes"),
-    "rescue": ("batch", "tasks", "nodes"),
+    "purge": ("always", "batch", "tasks", "walk"),
+    "join": ("always", "batch", "tasks", "nodes"),
+    "leave": ("always", "batch", "tasks", "nodes"),
+    "heartbeat": ("always", "batch", "tasks", "nodes"),
+    "reconcile": ("always", "batch", "tasks", "nodes"),
+    "rescue": ("always", "batch", "tasks", "nodes"),
     "list_nodes": ("batch", "tasks", "nodes"),
     "list_queues": (),
     "plan": ("schedules",),
@@ -30,8 +30,6 @@ _PARTS: Final[dict[str, tuple[str, ...]]] = {
     "list_schedules": ("schedules",),
 }
 """What each stands on, besides the prelude."""
-
-SCRIPTS: Final = tuple(_PARTS)
 
 
 class Script:

@@ -97,7 +97,6 @@ local function edit()
   return OF_LIVE[kind](task, queue, payload, priority, due)
 end
 
-redis.call('DEL', JOBS .. ':none') -- as in exchange: to cancel makes room
 local outcomes = {}
 for n = 1, take_number() do
   outcomes[n] = edit()

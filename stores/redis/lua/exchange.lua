@@ -115,10 +115,6 @@ end
 
 -- --- exchange -------------------------------------------------------------------------------
 
--- A server that has no memory left refuses a script's first write, unless it takes none. To settle
--- and to claim makes room, so it is not refused.
-redis.call('DEL', JOBS .. ':none')
-
 local refused = {}
 for n, settlement in ipairs(take_settlements()) do
   if not settle(unpack(settlement)) then refused[#refused + 1] = n - 1 end

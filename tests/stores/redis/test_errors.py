@@ -97,7 +97,7 @@ async def test_a_server_that_was_emptied_is_begun_with_anew() -> None:
 
 
 async def test_without_memory_nothing_is_taken_and_all_else_goes_on() -> None:
-    """D1.7. To claim, settle and cancel makes room, so it is not refused."""
+    """D1.7. To join, claim, settle and cancel makes room, so it is not refused."""
     with servers.own_valkey() as server:
         async with opened(server.url, result_ttl_s=0) as store:
             claimer = await Claimer.join(store)
@@ -110,6 +110,11 @@ async def test_without_memory_nothing_is_taken_and_all_else_goes_on() -> None:
             assert "OOM" in str(caught.value.__cause__)
             assert await store.find(ByIds(task_ids=[refused.task_id])) == []
             assert (await store.count()).live == 30
+            beat = Beat(node="node-a", incarnation=claimer.incarnation)
+            assert await store.heartbeat([beat]) == [Pulse.ALIVE]
+            await store.close()
+            await store.open()
+            claimer = await Claimer.join(store)
             [edited] = await store.edit([CancelTask(task_id=rows[0].task_id)])
             assert edited.count == 1
             claimed = await claimer.claim()
