@@ -6,28 +6,37 @@
 
 local CHUNK = 2000 -- arguments that a command is given at once; Lua's stack ends at 8000
 
-local batches, batches_by_name = {}, {}
+local batches, batches_of = {}, {} -- in order, and by command and key
 
 -- What `command` is to be given, for the key where it has one for all its arguments.
 local function batch(command, key)
-  local name = key and command .. key or command
-  local found = batches_by_name[name]
+  local of_command = batches_of[command]
+  if not of_command then
+    of_command = {}
+    batches_of[command] = of_command
+  end
+  local found = of_command[key or '']
   if not found then
-    found = {command = command, key = key}
-    batches_by_name[name] = found
+    found = {command = command, key = key, size = 0}
+    of_command[key or ''] = found
     batches[#batches + 1] = found
   end
   return found
 end
 
 local function later(list, one, two)
-  list[#list + 1] = one
-  if two then list[#list + 1] = two end
+  local size = list.size + 1
+  list[size] = one
+  if two then
+    size = size + 1
+    list[size] = two
+  end
+  list.size = size
 end
 
 local function send(list)
-  for from = 1, #list, CHUNK do
-    local to = math.min(from + CHUNK - 1, #list)
+  for from = 1, list.size, CHUNK do
+    local to = math.min(from + CHUNK - 1, list.size)
     if list.key then
       redis.call(list.command, list.key, unpack(list, from, to))
     else
@@ -38,7 +47,7 @@ end
 
 local function send_batches()
   local sending = batches
-  batches, batches_by_name = {}, {}
+  batches, batches_of = {}, {}
   for _, list in ipairs(sending) do send(list) end
 end
 
