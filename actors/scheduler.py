@@ -85,15 +85,14 @@ class Unread:
 
 @record
 class Decided:
-    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues, unless
-    `instances_max` of its runs are live. `goes_on_at`: there are more that are due, from then on.
+    """What is to become of one due schedule. `rows` are the runs that its `fire` enqueues;
+    `goes_on`: more are due than one transaction takes.
     """
 
     view: ScheduleView
     verdict: Verdict
     rows: Sequence[TaskRow]
-    instances_max: int | None
-    goes_on_at: datetime | None
+    goes_on: bool
 
     @property
     def fire(self) -> Fire:
@@ -103,7 +102,9 @@ class Decided:
             version=self.view.version,
             next_run_at=self.verdict.next_run_at,
             rows=self.rows,
-            instances_max=self.instances_max,
+            # Runs of the catch-up that this goes on with shall not stand in its way.
+            instances_max=None if self.view.goes_on else self.view.row.instances_max,
+            goes_on=self.goes_on,
         )
 
 
@@ -130,9 +131,6 @@ class Scheduler(Actor[SchedulerMessage]):
         self._poll_interval_s = poll_interval_s
         self._trigger_of = lru_cache(KNOWN_MAX)(decode)
         self._unread: dict[UUID, Unread] = {}
-        # Where catch-ups go on that were too long for one transaction. The runs that these have
-        # enqueued are live, and shall not stand in the way of the rest.
-        self._going_on: dict[UUID, datetime] = {}
 
     async def on_start(self) -> None:
         store, pool, events = self._paths
@@ -157,7 +155,6 @@ class Scheduler(Actor[SchedulerMessage]):
         """Fire what is due, page by page. Seconds until there is more, a poll's at most."""
         after: tuple[datetime, UUID] | None = None
         unread: dict[UUID, Unread] = {}
-        going_on: dict[UUID, datetime] = {}
         waits = [self._poll_interval_s]
         while True:
             request = DueSchedules(limit=PAGE, after=after)
@@ -165,7 +162,7 @@ class Scheduler(Actor[SchedulerMessage]):
             looked_s = self.context.now()
             decisions = await self._decide(due, unread)
             for batch in _batches(decisions):
-                await self._fire(batch, going_on)
+                await self._fire(batch)
             passed_s = self.context.now() - looked_s
             nexts = [d.verdict.next_run_at for d in decisions]
             waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
@@ -177,7 +174,6 @@ class Scheduler(Actor[SchedulerMessage]):
             assert last.next_run_at is not None
             after = last.next_run_at, last.job_id
         self._note_unread(unread)
-        self._going_on = going_on
         return min(waits)
 
     async def _decide(self, due: Due, unread: dict[UUID, Unread]) -> list[Decided]:
@@ -222,18 +218,15 @@ class Scheduler(Actor[SchedulerMessage]):
             )
             for moment in verdict.runs
         ]
-        begins = self._going_on.get(row.job_id) != row.next_run_at
         next_run_at = verdict.next_run_at
         return Decided(
             view=view,
             verdict=verdict,
             rows=rows,
-            instances_max=row.instances_max if begins else None,
-            goes_on_at=next_run_at if next_run_at is not None and next_run_at <= now else None,
+            goes_on=next_run_at is not None and next_run_at <= now,
         )
 
-    async def _fire(self, decisions: Sequence[Decided], going_on: dict[UUID, datetime]) -> None:
-        """Adds to `going_on` what has more runs than it could take."""
+    async def _fire(self, decisions: Sequence[Decided]) -> None:
         request = FireSchedules(fires=[each.fire for each in decisions])
         outcomes = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
         events: list[SchedulerEvent] = []
@@ -244,8 +237,6 @@ class Scheduler(Actor[SchedulerMessage]):
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
-                if decided.goes_on_at is not None:
-                    going_on[decided.view.row.job_id] = decided.goes_on_at
                 if self._tracing:
                     self._log(decided.rows, outcome)
         for name in queues:

@@ -25,12 +25,13 @@ _LAST_ID: Final = UUID(int=2**128 - 1)
 
 
 class _Schedule:
-    __slots__ = ("number", "row", "version")
+    __slots__ = ("goes_on_at", "number", "row", "version")
 
     def __init__(self, row: ScheduleRow, number: int) -> None:
         self.row = row
         self.number = number
         self.version = first_version(number)
+        self.goes_on_at: datetime | None = None
 
     @property
     def turn(self) -> _Turn | None:
@@ -83,7 +84,9 @@ class Schedules:
         else:
             self._replace(schedule, replace(schedule.row, next_run_at=fire.next_run_at))
         live = self._tables.runs[fire.job_id]
-        if fire.rows and fire.instances_max is not None and live >= fire.instances_max:
+        is_full = bool(fire.rows) and fire.instances_max is not None and live >= fire.instances_max
+        schedule.goes_on_at = fire.next_run_at if fire.goes_on and not is_full else None
+        if is_full:
             return InstancesFull(live=live)
         now_us = microseconds(now)
         return Fired(outcomes=[self._tables.add(row, now, now_us) for row in fire.rows])
@@ -133,4 +136,5 @@ class Schedules:
             version=schedule.version,
             number=schedule.number,
             live=self._tables.runs[schedule.row.job_id],
+            goes_on=None is not schedule.goes_on_at == schedule.row.next_run_at,
         )

@@ -237,7 +237,8 @@ class Fire:
 
     `rows` are the runs due, each with this `job_id`; there may be none. With `instances_max`,
     none of them is added once so many live tasks are runs of the schedule, in whatever status;
-    one less, and all of them are.
+    one less, and all of them are. `goes_on`: more are due than these. Where these
+    were added, whoever fires the rest is told so, as these shall not count against it.
     """
 
     job_id: UUID
@@ -245,6 +246,7 @@ class Fire:
     next_run_at: datetime | None
     rows: Sequence[TaskRow]
     instances_max: int | None = None
+    goes_on: bool = False
 
 
 # --- find --------------------------------------------------------------------------------------

@@ -317,6 +317,36 @@ class ScheduleTests(SuiteBase):
             Fired(outcomes=[Added()])
         ]
 
+    async def test_what_a_fire_could_not_take_is_told_from_what_comes_due_later(
+        self, store: Store
+    ) -> None:
+        [view] = await planned(store, make_schedule())
+        job_id = view.row.job_id
+
+        async def goes_on_after(**fields: Any) -> bool:
+            [now] = await store.schedules()
+            fired = replace(fire(now, make_run(job_id)), next_run_at=then, **fields)
+            assert await store.fire([fired]) != [Overtaken()]
+            [now] = (await store.due(1)).schedules
+            assert [now] == await store.schedules()
+            return now.goes_on
+
+        async def goes_on_as(**fields: Any) -> bool:
+            [now] = await store.schedules()
+            row = replace(now.row, **fields)
+            assert await store.plan([ReplaceSchedule(row=row, version=now.version)]) == [True]
+            return (await store.schedules())[0].goes_on
+
+        then = START - timedelta(seconds=1)
+        assert not view.goes_on
+        assert await goes_on_after(goes_on=True)
+        assert await goes_on_as(name="renamed")
+        assert not await goes_on_as(next_run_at=START)
+        assert await goes_on_after(goes_on=True)
+        assert not await goes_on_after(goes_on=False)
+        assert await goes_on_after(goes_on=True)
+        assert not await goes_on_after(goes_on=True, instances_max=1)
+
     async def test_without_runs_there_is_nothing_to_be_too_many(self, store: Store) -> None:
         [view] = await planned(store, make_schedule())
         assert await store.fire([fire(view, make_run(view.row.job_id))]) != [Overtaken()]

@@ -177,7 +177,7 @@ def fire_arguments(fires: Iterable[Fire]) -> list[Argument]:
         limit = "" if fire.instances_max is None else fire.instances_max
         next_us = "" if fire.next_run_at is None else microseconds(fire.next_run_at)
         pair = version_pair(fire.version)
-        arguments += (fire.job_id.hex, *pair, next_us, limit, len(fire.rows))
+        arguments += (fire.job_id.hex, *pair, next_us, limit, int(fire.goes_on), len(fire.rows))
         for row in fire.rows:
             arguments += task_arguments(row)
     return arguments

@@ -29,7 +29,8 @@ _LISTED: Final = ", ".join(SCHEDULE_COLUMNS)
 _MARKS: Final = ", ".join("?" * len(SCHEDULE_COLUMNS))
 _SET: Final = ", ".join(f"{name} = ?" for name in SCHEDULE_COLUMNS)
 _VIEW: Final = (
-    "s.number, s.version, (SELECT count(*) FROM {live} AS t {by_job} WHERE t.job_id = s.job_id), "
+    "s.number, s.version, s.goes_on_us,"
+    " (SELECT count(*) FROM {live} AS t {by_job} WHERE t.job_id = s.job_id), "
     + ", ".join(f"s.{name}" for name in SCHEDULE_COLUMNS)
 )
 # As for tasks: SQLite keeps any type in any column, and other programs may write there.
@@ -166,7 +167,7 @@ def _read(found: Sequence[Columns]) -> tuple[list[ScheduleView], dict[int, str]]
 
 def _view_of(columns: Columns) -> ScheduleView:
     """The schedule in the values of `_VIEW`. Raises ValueError or OverflowError."""
-    number, version, live, *rest = columns
+    number, version, goes_on_us, live, *rest = columns
     for column, value, kinds in zip(SCHEDULE_COLUMNS, rest, _KINDS, strict=True):
         if not isinstance(value, kinds):
             raise ValueError(f"{column} is {value!r}")
@@ -189,6 +190,7 @@ def _view_of(columns: Columns) -> ScheduleView:
         version=version,
         number=number,
         live=live,
+        goes_on=None is not goes_on_us == next_run_us,
     )
 
 
@@ -222,7 +224,10 @@ def _fire(tx: Tx, fires: Sequence[Fire]) -> list[FireOutcome]:
     outcomes: dict[UUID, FireOutcome] = {
         each.job_id: Fired(outcomes=list(islice(added, len(each.rows)))) for each in running
     }
-    _move_on(tx, [(each, at[each.job_id][0]) for each in moving])
+    _move_on(
+        tx,
+        [(each, at[each.job_id][0], each.goes_on and each.job_id not in full) for each in moving],
+    )
     return [full.get(each.job_id) or outcomes.get(each.job_id) or Overtaken() for each in fires]
 
 
@@ -253,11 +258,16 @@ def _full(tx: Tx, fires: Sequence[Fire]) -> dict[UUID, InstancesFull]:
     }
 
 
-def _move_on(tx: Tx, fires: Sequence[tuple[Fire, int]]) -> None:
-    """Each to its next run, by its number, or away when there is none."""
+def _move_on(tx: Tx, fires: Sequence[tuple[Fire, int, bool]]) -> None:
+    """Each to its next run, by its number, or away when there is none; and whether it goes on."""
     tx.many(
-        "UPDATE {schedules} SET next_run_us = ?, version = version + 1 WHERE number = ?",
-        [(_us(each.next_run_at), number) for each, number in fires if each.next_run_at],
+        "UPDATE {schedules} SET next_run_us = ?, goes_on_us = ?, version = version + 1"
+        " WHERE number = ?",
+        [
+            (next_us := _us(each.next_run_at), next_us if goes_on else None, number)
+            for each, number, goes_on in fires
+            if each.next_run_at
+        ],
     )
-    ended = [number for each, number in fires if each.next_run_at is None]
+    ended = [number for each, number, _ in fires if each.next_run_at is None]
     tx.do_among("DELETE FROM {schedules} WHERE number {among}", ended)

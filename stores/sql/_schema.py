@@ -142,7 +142,8 @@ SECOND: Final = (
     " version {int} NOT NULL, job_id {id} NOT NULL, name {name} NOT NULL,"
     " queue_name {name} NOT NULL, task {bytes} NOT NULL, trigger_json {text} NOT NULL,"
     " next_run_us {int}, misfire_grace_s {float}, is_coalesced {int} NOT NULL,"
-    " instances_max {int} NOT NULL, created_us {int} NOT NULL, error {text}){options}",
+    " instances_max {int} NOT NULL, created_us {int} NOT NULL,"
+    " goes_on_us {int}, error {text}){options}",
     "CREATE UNIQUE INDEX {schedules_id} ON {schedules} (job_id)",
     "CREATE INDEX {schedules_due} ON {schedules} (next_run_us, job_id){where_due}",
     "INSERT INTO {counters} (name, value) VALUES ('schedule', 0)",

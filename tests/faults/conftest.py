@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
+from oncue.runtime import Clock
+from oncue.stores.redis import RedisStore
+from oncue.stores.sql import SqlStore
 from tests.faults.proxy import Proxy
 from tests.servers import mysql_url, postgres_url, redis_name, redis_url, tables
 
@@ -32,6 +36,21 @@ class SharedStore:
 
     url: str
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def queue(self, *, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
+        """A queue on it."""
+        settings = APSchedulerSettings(
+            **APSchedulerSettings.of_url(self.url), **self.settings, **more
+        )
+        return APSchedulerQueue(settings, clock=clock)
+
+    def store(self) -> SqlStore | RedisStore:
+        """For a test that looks past the queues, or plans past them."""
+        if "redis_jobs_key" in self.settings:
+            return RedisStore(self.url, jobs_key=self.settings["redis_jobs_key"])
+        return SqlStore(
+            self.url, table_name=APSchedulerSettings(**self.settings).sqlalchemy_tablename
+        )
 
 
 @pytest.fixture(params=DATABASES)

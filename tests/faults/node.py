@@ -84,6 +84,12 @@ class Death:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_at_commit(url: str, when: str, number: int) -> None:
+    """Plant the end of this process between us and the driver of `url`."""
+    plant = plant_in_sql if "sql" in url else plant_in_redis
+    plant(Death(when, number))
+
+
 def plant_in_sql(death: Death) -> None:
     """Between us and every driver."""
     from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
@@ -118,8 +124,7 @@ async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> 
         async with queue:
             print("up", flush=True)
             if death:
-                plant = plant_in_sql if "sql" in url else plant_in_redis
-                plant(Death(death[0], int(death[1])))
+                die_at_commit(url, death[0], int(death[1]))
             async for _ in signals:
                 return
 

@@ -7,115 +7,27 @@ store is concerned, and nobody restarts: trouble with the store is a state, not 
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from enum import Enum
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from anyio import to_thread
-from coredis.exceptions import ConnectionError as LostConnection
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
 from oncue import StoreUnavailable, TaskData, TaskStatus
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
 from oncue.runtime import ActorSystem, SupervisorSpec
-from oncue.stores.redis._server import Line
 from oncue.testing import VirtualClock
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
+from tests.faults.places import At, Faults, persistently, planted
 from tests.servers import Postgres, Valkey, own_postgres, own_valkey
 
 TASKS = 6
-
-
-class At(Enum):
-    """Where a fault strikes."""
-
-    STATEMENT = "a statement fails"
-    COMMIT = "a commit fails"
-    ANSWER = "a commit succeeds, and its answer is lost"
-
-
-class Faults:
-    """Counts the places where one could strike, and strikes at the Nth."""
-
-    def __init__(self, at: At, number: int) -> None:
-        self.at = at
-        self.left = number
-
-    @property
-    def struck(self) -> bool:
-        return self.left <= 0
-
-    def strike(self, at: At, error: Exception | None = None) -> None:
-        if at is self.at:
-            self.left -= 1
-            if self.left == 0:
-                raise error or OperationalError("planted", None, ConnectionError(at.value))
-
-
-class FaultyCursor:
-    """A driver's cursor whose statements may fail."""
-
-    def __init__(self, cursor: Any, faults: Faults) -> None:
-        self._cursor = cursor
-        self._faults = faults
-
-    def execute(self, *arguments: Any, **options: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.execute(*arguments, **options)
-
-    def executemany(self, *arguments: Any) -> Any:
-        self._faults.strike(At.STATEMENT)
-        return self._cursor.executemany(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-
-@contextmanager
-def planted(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Between us and every driver."""
-    cursor = _ConnectionFairy.cursor
-
-    def faulty_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return FaultyCursor(cursor(self, *args, **kwargs), faults)
-
-    def faulty_commit(self: Any) -> None:
-        faults.strike(At.COMMIT)
-        self.dbapi_connection.commit()
-        faults.strike(At.ANSWER)
-
-    ask = Line.ask
-
-    async def faulty_ask(self: Line, command: bytes, *arguments: Any, **options: Any) -> Any:
-        if command != b"EVALSHA":
-            return await ask(self, command, *arguments, **options)
-        faults.strike(At.COMMIT, LostConnection(At.COMMIT.value))
-        answer = await ask(self, command, *arguments, **options)
-        faults.strike(At.ANSWER, LostConnection(At.ANSWER.value))
-        return answer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Line, "ask", faulty_ask)
-        patch.setattr(_ConnectionFairy, "cursor", faulty_cursor)
-        patch.setattr(_ConnectionFairy, "commit", faulty_commit, raising=False)
-        yield
-
-
-async def persistently(call: Callable[[], Any]) -> Any:
-    """What a caller does who wants it done: again, until the store is there."""
-    while True:
-        try:
-            return await call()
-        except StoreUnavailable:
-            await anyio.sleep(0.05)
+POLL_S = 0.2
 
 
 class Run:
@@ -163,16 +75,6 @@ class Run:
             assert [node.path for node in system.tree().walk() if node.restarts] == []
 
 
-def durable(store: SharedStore, **more: Any) -> APSchedulerQueue:
-    settings = APSchedulerSettings(
-        **APSchedulerSettings.of_url(store.url),
-        poll_interval=0.2,
-        **store.settings,
-        **more,
-    )
-    return APSchedulerQueue(settings)
-
-
 async def strike_each(
     at: At, make: Callable[[int], APSchedulerQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +118,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
-    await strike_each(at, lambda _: durable(shared_store), monkeypatch)
+    await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +131,7 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(
 ) -> None:
     """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
     with own_server() as server:
-        queue = durable(SharedStore(server.url))
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
@@ -256,7 +158,7 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(
 async def test_an_emptied_server_loses_what_it_held_and_is_worked_on() -> None:
     """D1.7. The node is unknown there, so what it runs is cancelled, and it joins anew."""
     with own_valkey() as server:
-        queue = durable(SharedStore(server.url), cluster_heartbeat_interval=0.2)
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S, cluster_heartbeat_interval=0.2)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
@@ -277,7 +179,7 @@ async def test_an_emptied_server_loses_what_it_held_and_is_worked_on() -> None:
 async def test_a_server_without_memory_is_an_error_and_room_is_enough_to_go_on() -> None:
     """D1.7. What it holds is worked all the while."""
     with own_valkey() as server:
-        queue = durable(SharedStore(server.url))
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
         async with ActorSystem(spec) as system:
@@ -306,7 +208,7 @@ async def test_a_full_disk_is_an_error_and_room_is_enough_to_go_on(
     small_disk: Path,
 ) -> None:
     """D1.7."""
-    queue = durable(SharedStore(f"sqlite:///{small_disk}/tasks.db"))
+    queue = SharedStore(f"sqlite:///{small_disk}/tasks.db").queue(poll_interval=POLL_S)
     run = Run(queue)
     spec = SupervisorSpec("app", children=[queue.child_spec()])
     async with ActorSystem(spec) as system:

@@ -7,7 +7,7 @@ end
 
 local function fire()
   local id, number, changes, next = take(), take(), take_number(), take_optional()
-  local limit, rows = tonumber(take_optional()), take_number()
+  local limit, goes_on, rows = tonumber(take_optional()), take() == '1', take_number()
   local job = job_at(id, number, changes)
   if not job then
     skip_rows(rows)
@@ -15,11 +15,16 @@ local function fire()
   end
   if next then
     replace_job(job, job.row, next)
+    redis.call('HDEL', key_of('job', id), 'goes_on')
   else
     remove_job(id)
   end
   local live = runs_of(id)
-  if limit and rows > 0 and live >= limit then
+  local is_full = limit and rows > 0 and live >= limit
+  if next and goes_on and not is_full then
+    redis.call('HSET', key_of('job', id), 'goes_on', next)
+  end
+  if is_full then
     skip_rows(rows)
     return {'full', live}
   end

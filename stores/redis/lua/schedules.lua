@@ -1,15 +1,18 @@
 -- Schedules and their turns.
 --
---   job:<id>        hash: row (Python's), next (when it is due), number and changes: its version
+--   job:<id>        hash: row (Python's), next (when it is due), number and changes: its version;
+--                   goes_on: the `next` that was due already when it was fired
 --   jobs            ids by number of adding
 --   turns           ids of those that are planned, by when they are due
 
 local function load_job(id)
-  local values = redis.call('HMGET', key_of('job', id), 'row', 'next', 'number', 'changes')
+  local values = redis.call(
+    'HMGET', key_of('job', id), 'row', 'next', 'number', 'changes', 'goes_on'
+  )
   if not values[1] then return nil end
   return {
     id = id, row = values[1], next = values[2] or nil, number = values[3],
-    changes = tonumber(values[4]),
+    changes = tonumber(values[4]), goes_on = values[5],
   }
 end
 
@@ -56,5 +59,6 @@ end
 
 -- What `schedule_of` in Python reads.
 local function job_view(job)
-  return {job.id, job.row, job.next or false, job.number, job.changes, runs_of(job.id)}
+  local goes_on = job.next and job.goes_on == job.next and 1 or 0
+  return {job.id, job.row, job.next or false, job.number, job.changes, runs_of(job.id), goes_on}
 end
