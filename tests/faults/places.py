@@ -19,6 +19,7 @@ from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPriva
 
 from oncue import StoreUnavailable
 from oncue.stores.mongo._database import Database as MongoDatabase
+from oncue.stores.redis._server import Server
 from oncue.stores.sql._engine import Database
 
 
@@ -92,6 +93,27 @@ WRITES: Final[tuple[tuple[type, str], ...]] = (
 )
 
 
+def faulty_call(faults: Faults, during: Container[str] | None) -> Callable[..., Any]:
+    """Redis's: a script is a statement and its own commit."""
+    call = Server.call
+
+    async def calling(self: Server, name: str, doing: str, arguments: Any) -> Any:
+        def strike(at: At) -> None:
+            if during is None or doing in during:
+                try:
+                    faults.strike(at, ConnectionError)
+                except ConnectionError as error:
+                    raise StoreUnavailable("redis", doing) from error
+
+        strike(At.STATEMENT)
+        strike(At.COMMIT)
+        answer = await call(self, name, doing, arguments)
+        strike(At.ANSWER)
+        return answer
+
+    return calling
+
+
 @contextmanager
 def planted(
     faults: Faults, monkeypatch: pytest.MonkeyPatch, *, during: Container[str] | None = None
@@ -139,6 +161,7 @@ def planted(
         return fail_or_write
 
     with monkeypatch.context() as patch:
+        patch.setattr(Server, "call", faulty_call(faults, during))
         for database, name in CALLS:
             patch.setattr(database, name, noted(getattr(database, name)))
         for name in READS:

@@ -175,8 +175,8 @@ async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race)
     await race.stop()
     ended = (await race.store.due(0)).now
 
-    assert complaints(race.planned.values(), race.store) == {}
-    runs, results = kept(race.store)
+    assert await complaints(race.planned.values(), race.store) == {}
+    runs, results = await kept(race.store)
     # SQLite's clock is whoever's asks; another is its server's, and nobody's lies count.
     if not race.shared.url.startswith("sqlite"):
         assert [run for run in runs if not began <= run.created_at <= ended] == []

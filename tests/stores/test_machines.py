@@ -12,6 +12,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from oncue.stores import Beat, Pulse, Reconciled, Store, incarnation_of
 from oncue.stores.mongo import MongoStore
+from oncue.stores.redis import RedisStore
 from oncue.stores.sql import SqlStore
 from oncue.testing._store_kit import START, TurnedClock
 from tests import servers
@@ -84,7 +85,36 @@ TestMemoryMachine = NodesMachine.TestCase
 TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-# --- the SQL stores ------------------------------------------------------------------------
+# --- stores whose calls wait ----------------------------------------------------------------
+
+
+class WaitingMachine(NodesMachine):
+    """A loop runs its calls."""
+
+    portal: ClassVar[BlockingPortal]
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        result: T = self.portal.call(lambda: call)
+        return result
+
+    def teardown(self) -> None:
+        self.do(self.store.close())
+
+
+class RedisMachine(WaitingMachine):
+    """Each history has keys of its own."""
+
+    def make_store(self) -> Store:
+        return RedisStore(servers.redis_url(), clock=self.clock, jobs_key=servers.redis_name())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_any_history_of_calls_on_redis(backend: str) -> None:
+    with start_blocking_portal(backend) as portal:
+        RedisMachine.portal = portal
+        few = settings(max_examples=20, stateful_step_count=40, deadline=None)
+        run_state_machine_as_test(RedisMachine, settings=few)
 
 
 class ServerClock(TurnedClock):
@@ -100,17 +130,9 @@ class ServerClock(TurnedClock):
         self._tables.turn(self.now())
 
 
-class ThreadMachine(NodesMachine):
-    """Its calls wait for a thread, so a loop runs them."""
+class SqlMachine(WaitingMachine):
+    """Its calls wait for a thread."""
 
-    portal: ClassVar[BlockingPortal]
-
-    def do(self, call: Coroutine[Any, Any, T]) -> T:
-        result: T = self.portal.call(lambda: call)
-        return result
-
-
-class SqlMachine(ThreadMachine):
     tables: ClassVar[servers.Tables]
     options: ClassVar[dict[str, Any]]
 
@@ -130,7 +152,7 @@ class SqlMachine(ThreadMachine):
         )
 
     def teardown(self) -> None:
-        self.do(self.store.close())
+        super().teardown()
         self.tables.wipe()
 
 
@@ -152,7 +174,7 @@ def test_any_history_of_calls_on_sql(
 # --- the MongoDB store -----------------------------------------------------------------------
 
 
-class MongoMachine(ThreadMachine):
+class MongoMachine(WaitingMachine):
     collections: ClassVar[servers.Collections]
 
     def make_store(self) -> Store:

@@ -73,11 +73,11 @@ def test_jitter_moves_no_occurrence() -> None:
 
 def test_an_interval_of_nothing_is_refused() -> None:
     """APScheduler makes a second of it."""
-    with pytest.raises(ValueError, match="the interval is 0 s, and must be at least 0.01 s"):
+    with pytest.raises(ValueError, match=r"the interval is 0 s, and must be at least 0\.01 s"):
         interval(anchor=NOW)
     with pytest.raises(ValueError, match="the interval is -60 s"):
         interval(minutes=-1, anchor=NOW)
-    with pytest.raises(ValueError, match="the interval is 0.009 s"):
+    with pytest.raises(ValueError, match=r"the interval is 0\.009 s"):
         interval(seconds=0.009, anchor=NOW)
 
 
