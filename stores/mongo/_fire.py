@@ -10,6 +10,8 @@ Rules:
 - Who added runs first and was overtaken then by a change of the schedule takes back those that wait
   still, if the schedule's document tells that its version was never fired (`fired` is the last that
   was). Where it cannot tell, they stay: it is as if the schedule had been fired before the change.
+- A process that is killed within its transaction leaves that open, and MongoDB ends it after a
+  minute (transactionLifetimeLimitSeconds). Until then nobody fires or changes these schedules.
 """
 
 from collections.abc import Container, Iterator, Sequence

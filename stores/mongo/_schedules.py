@@ -1,4 +1,9 @@
-"""Schedules: planned, and looked at."""
+"""Schedules: planned, and looked at.
+
+A plan is a transaction where there are any; not to be whole alone. A server keeps the transaction
+of a process that was killed in it for a minute, and what is no transaction waits for that, with all
+calls of a node behind it. One that meets another fails at once instead.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,6 +23,7 @@ from ..records import (
 from ..requests import AddSchedule, RemoveSchedule, ReplaceSchedule, ScheduleChange
 from ._add import insert
 from ._call import Call
+from ._database import Conflict
 from ._documents import UNREADABLE, given, schedule_fields, schedule_view_of
 from ._schema import DUE, IS_LIVE, RUNS, Document
 
@@ -45,16 +51,30 @@ def _add(call: Call, rows: Sequence[ScheduleRow]) -> list[bool]:
     """All those whose ids are free; of each, whether it was taken."""
     if not rows:
         return []
-    first = call.number("schedule", len(rows)) - len(rows) + 1
+    first = call.number("schedule", len(rows)) - len(rows) + 1  # in no transaction: it goes on
     fresh: dict[UUID, Document] = {}
     for number, row in enumerate(rows, first):
         document = given(number=number, version=first_version(number), **schedule_fields(row))
         fresh.setdefault(row.job_id, {"_id": row.job_id, **document})
-    refused = insert(call.schedules, list(fresh.values()))
+    refused = _insert(call, fresh)
     return [
         row.job_id not in refused and fresh[row.job_id]["number"] == number
         for number, row in enumerate(rows, first)
     ]
+
+
+def _insert(call: Call, fresh: dict[UUID, Document]) -> set[UUID]:
+    """The ids that were there. In a transaction nothing may be refused, so it is asked first."""
+    known = set[UUID]()
+    if call.session is not None:
+        asked = {"_id": {"$in": list(fresh)}}
+        found = call.schedules.find(asked, {"_id": 1}, session=call.session)
+        known = {document["_id"] for document in found}
+    unknown = [document for job_id, document in fresh.items() if job_id not in known]
+    refused = insert(call.schedules, unknown, call.session)
+    if refused and call.session is not None:
+        raise Conflict
+    return known | refused
 
 
 def _apply(call: Call, change: ReplaceSchedule | RemoveSchedule) -> bool:
@@ -69,10 +89,12 @@ def _apply(call: Call, change: ReplaceSchedule | RemoveSchedule) -> bool:
                     "$unset": dict.fromkeys([*absent, "error"], ""),
                     "$inc": {"version": 1},
                 },
+                session=call.session,
             )
             return changed.matched_count > 0
         case RemoveSchedule(job_id=job_id):
-            return call.schedules.delete_one({"_id": job_id}).deleted_count > 0
+            removed = call.schedules.delete_one({"_id": job_id}, session=call.session)
+            return removed.deleted_count > 0
         case _:
             assert_never(change)
 

@@ -243,7 +243,7 @@ class MongoStore:
     # --- schedules -------------------------------------------------------------------------
 
     async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
-        return await self._write("plan", lambda call: _schedules.plan(call, changes))
+        return await self._transact("plan", lambda call: _schedules.plan(call, changes))
 
     async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
         return await self._write("due", lambda call: _schedules.due(call, limit, after))

@@ -148,6 +148,8 @@ class Race:
 
 @pytest.fixture
 async def race(shared_store: SharedStore, tmp_path: Path, seed: int) -> AsyncIterator[Race]:
+    if shared_store.url.startswith("mongodb"):
+        pytest.skip("MongoDB keeps the transaction of a process that was killed for a minute")
     race = Race(shared_store, tmp_path, seed)
     await race.store.open()
     try:

@@ -10,11 +10,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from oncue.stores import StoreBusy, StoreUnavailable
+from oncue.stores import ReplaceSchedule, StoreBusy, StoreUnavailable
 from oncue.stores.mongo import MongoStore
 from oncue.stores.mongo._call import Call
 from oncue.stores.mongo._connect import make_client
-from oncue.testing._store_kit import Claimer, done, ids, make_row
+from oncue.testing._store_kit import Claimer, TurnedClock, done, ids, make_row
+from oncue.testing._suite_schedules import fire, make_run, make_schedule, planned
 from tests import servers
 from tests.faults.proxy import Proxy
 from tests.stores.mongo.kit import Place, database_of
@@ -96,6 +97,25 @@ async def test_a_transaction_that_met_another_is_tried_anew_and_not_for_ever() -
             with pytest.raises(StoreBusy):
                 database.transact("test", lambda _: meets(100))
             assert len(tries) < 20
+
+
+async def test_a_schedule_in_a_dead_ones_transaction_holds_nobody_up() -> None:
+    with servers.collections(servers.mongodb_url()) as mine:
+        place = Place(mine)
+        async with place.opened(clock=TurnedClock()) as store:
+            [view] = await planned(store, make_schedule())
+            change = ReplaceSchedule(row=view.row, version=view.version)
+            with mine.client.start_session() as dead:
+                dead.start_transaction()
+                place.raw("schedules").update_one({}, {"$inc": {"version": 1}}, session=dead)
+                with anyio.fail_after(10):
+                    with pytest.raises(StoreBusy):
+                        await store.plan([change])
+                    with pytest.raises(StoreBusy):
+                        await store.fire([fire(view, make_run(view.row.job_id))])
+                assert (await store.count()).live == 0
+                dead.abort_transaction()
+            assert await store.plan([change]) == [True]
 
 
 async def test_what_stands_for_itself_is_not_done_twice(place: Place) -> None:
