@@ -3,9 +3,8 @@
 Rules:
 - `ONCUE_TEST_{POSTGRES,REDIS,MONGODB,MYSQL}_URL` point the tests elsewhere; `.ci/run` has a MariaDB
   for the last, without which MySQL's tests are skipped, and its conformance suite says so.
-- SecantusDB speaks MongoDB's protocol, as a replica set of one or a server alone; it is none.
-- A server starts when the first test wants it, and stops at the end of the run.
-- Tests share one database; their tables or keys are told by a prefix, and leave with them.
+- SecantusDB speaks MongoDB's protocol, alone or as a set of one; `ONCUE_TEST_SECANTUS=1` uses it.
+- A server starts when the first test wants it. Tests share it, each with names of its own.
 """
 
 import atexit
@@ -221,8 +220,7 @@ class Secantus:
 
     def __init__(self, *options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="oncue-mongo-", dir="/tmp"))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self._options = ["--port", str(self._port), "--storage-path", str(self.folder), *options]
         self._process: subprocess.Popen[Any] | None = None
         self.url = f"mongodb://127.0.0.1:{self._port}/"
@@ -253,9 +251,9 @@ class Secantus:
 
 
 @contextmanager
-def own_secantus(*options: str) -> Generator[Secantus]:
+def own_secantus() -> Generator[Secantus]:
     """A started server that a test may stop."""
-    server = Secantus(*options)
+    server = Secantus()
     try:
         server.start()
         yield server
@@ -265,6 +263,8 @@ def own_secantus(*options: str) -> Generator[Secantus]:
 
 @cache
 def _shared_secantus(*options: str) -> Secantus:
+    if not os.environ.get("ONCUE_TEST_SECANTUS"):
+        pytest.skip("SecantusDB takes minutes: ONCUE_TEST_SECANTUS=1 runs MongoDB's tests on it")
     server = Secantus(*options)
     atexit.register(server.remove)
     server.start()
@@ -277,7 +277,7 @@ def mongodb_url() -> str:
 
 
 def lone_mongodb_url() -> str:
-    """A server alone, which has none, or what passes for one: never the URL's."""
+    """A server alone, which has none: never the URL's."""
     return _shared_secantus("--standalone").url
 
 
