@@ -41,7 +41,7 @@ REDIS_URL = "redis://localhost:6379/0"
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BEAT_ALONE_S = 1.0
 """How often a node that has its store to itself looks whether somebody has taken its place."""
-WATCH_SHARE = 0.02
+WATCH_SHARE = 0.05
 """How often SQLite's file is looked at for other processes' writes, in a poll's interval."""
 ALONE = "single"
 """The name of such a node: whoever starts under it takes the work over at once."""
