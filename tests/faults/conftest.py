@@ -36,7 +36,7 @@ class SharedStore:
     url: str
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def queue(self, *, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
+    def queue(self, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
         """A queue on it."""
         settings = APSchedulerSettings(
             job_store_type="sqlalchemy", job_store_url=self.url, **self.settings, **more
