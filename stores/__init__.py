@@ -6,7 +6,9 @@ Adapters that need a driver are imported from their own module, never from here.
 from ._record import record
 from .base import (
     BEATS_MISSED_MAX,
+    Assuring,
     Due,
+    Durability,
     Edited,
     Exchanged,
     Hinting,
@@ -92,6 +94,7 @@ __all__ = [
     "AddSchedule",
     "Added",
     "AlreadyKnown",
+    "Assuring",
     "Back",
     "Beat",
     "ByIds",
@@ -108,6 +111,7 @@ __all__ = [
     "Done",
     "Due",
     "DuplicateTask",
+    "Durability",
     "Edited",
     "Exchanged",
     "Fire",

@@ -7,9 +7,9 @@ not do: the schedule can be removed and added again under its id, and an old `Fi
 from typing import Final
 
 # A change each second for 136 years, and two thousand million schedules: together 63 bits.
-_CHANGES_BITS: Final = 32
+CHANGES_BITS: Final = 32
 
 
 def first_version(number: int) -> int:
     """The version of the `number`-th schedule as it is added; each change makes it one more."""
-    return number << _CHANGES_BITS
+    return number << CHANGES_BITS

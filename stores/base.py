@@ -132,6 +132,26 @@ class Hinting(Protocol):
         ...
 
 
+@record
+class Durability:
+    """What an acknowledged task outlives, as the server is set at the moment.
+
+    `summary` names the settings; `warnings` are sentences on when a task can be lost all the same.
+    """
+
+    summary: str
+    warnings: tuple[str, ...]
+
+
+@runtime_checkable
+class Assuring(Protocol):
+    """A store whose server decides how durable things are has this as well."""
+
+    async def durability(self) -> Durability:
+        """Ask the server. Raises StoreUnavailable and StoreClosed."""
+        ...
+
+
 class Store(Protocol):
     """Where tasks are kept.
 

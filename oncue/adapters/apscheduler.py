@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from anyio import fail_after
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -19,12 +20,25 @@ from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.scheduled import ScheduledQueue, ScheduledQueueSettings
 from oncue.adapters.store_queue import CAPABILITIES, Interval, figures
 from oncue.runtime import Clock, Entropy, SupervisorSpec
-from oncue.stores import AddOutcome, CallableStoreClock, Counts, MemoryStore, Store, TaskRow
+from oncue.stores import (
+    AddOutcome,
+    Assuring,
+    CallableStoreClock,
+    Counts,
+    MemoryStore,
+    Store,
+    StoreUnavailable,
+    TaskRow,
+)
 from oncue.stores.task import NAME_PATTERN
 
+RedisKey = Annotated[str, Field(pattern=r"^[^{}\s]{1,200}$")]
 JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
 
 EMBEDDED_URL = "sqlite:///oncue.db"
+MONGODB_URL = "mongodb://localhost:27017"
+REDIS_URL = "redis://localhost:6379/0"
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BEAT_ALONE_S = 1.0
 """How often a node that has its store to itself looks whether somebody has taken its place."""
 WATCH_SHARE = 0.02
@@ -38,10 +52,10 @@ class APSchedulerSettings(ScheduledQueueSettings):
 
     job_store_type: JobStoreType = "memory"
     """Where tasks are kept: `memory` is gone with the process; `sqlalchemy` is SQLite, PostgreSQL,
-    MySQL or MariaDB."""
+    MySQL or MariaDB; `redis` is Redis 6.2 or later, or Valkey; `mongodb` is MongoDB."""
     job_store_url: Annotated[str | None, Field(repr=False)] = None
     """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
-    the file `oncue.db` of SQLite."""
+    the file `oncue.db` of SQLite, and `redis` and `mongodb` are this machine's servers."""
     sqlalchemy_tablename: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,47}$")] = (
         "apscheduler_jobs"
     )
@@ -52,17 +66,17 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """`FULL`: what is acknowledged is on disk. `NORMAL`: faster, and a power failure may lose the
     last moments."""
     mongodb_database: str = "apscheduler"
-    """The database of a MongoDB store."""
+    """The database of a MongoDB store; its address only names the one that knows the user."""
     mongodb_collection: str = "jobs"
     """What the names of its collections begin with."""
     mongodb_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
-    """Arguments of its client."""
-    redis_jobs_key: str = "apscheduler.jobs"
-    """What the keys of tasks begin with in a Redis store."""
-    redis_run_times_key: str = "apscheduler.run_times"
-    """What the keys of due times begin with there."""
+    """Arguments of its `MongoClient`, which win over the address's."""
+    redis_jobs_key: RedisKey = "apscheduler.jobs"
+    """What the keys in a Redis store begin with, in braces: one node of a cluster has them all."""
+    redis_run_times_key: RedisKey = "apscheduler.run_times"
+    """What the keys of due times begin with there, before those braces."""
     redis_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
-    """Arguments of its client."""
+    """Arguments of coredis's client, such as `ssl_context` or `stream_timeout`."""
     executor_type: Literal["asyncio", "async", "thread", "process"] = "thread"
     """Where plain functions run that do not say it themselves: `asyncio` and `async` are both the
     event loop. Async functions always run there."""
@@ -72,16 +86,6 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """This process's own name among them, unlike any other's; None: one is made up."""
     cluster_heartbeat_interval: Interval = 30.0
     """Seconds between heartbeats. Who misses four is given up, and others take over."""
-
-    @field_validator("job_store_type")
-    @classmethod
-    def _is_there(cls, kind: JobStoreType) -> JobStoreType:
-        if kind in ("mongodb", "redis"):
-            raise PydanticCustomError(
-                "no_such_store",
-                f"a {kind} job store is not available in this version; use sqlalchemy or memory",
-            )
-        return kind
 
     @field_validator("job_store_url")
     @classmethod
@@ -93,13 +97,11 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "no_address",
                 "a memory job store has no address; for a store that keeps tasks, set "
-                "job_store_type to sqlalchemy",
+                "job_store_type to sqlalchemy, redis or mongodb",
             )
-        with suppress(ModuleNotFoundError):  # SQLAlchemy is missed when the store is made
-            from oncue.stores.sql import read_url
-
+        with suppress(ModuleNotFoundError):  # a driver is missed when the store is made
             try:
-                read_url(url)
+                _read_url(kind, url)
             except ValueError as error:
                 raise PydanticCustomError("no_address", "{why}", {"why": str(error)}) from None
         return url
@@ -118,19 +120,38 @@ class APSchedulerSettings(ScheduledQueueSettings):
             raise PydanticCustomError(
                 "nothing_shared",
                 "a memory job store cannot be shared by several nodes; set job_store_type to "
-                "sqlalchemy and job_store_url to a database that all of them reach",
+                "sqlalchemy, redis or mongodb, and job_store_url to what all of them reach",
             )
         return enabled
 
     @classmethod
     def of_url(cls, url: str) -> dict[str, Any]:
-        """A database's address."""
-        return {"job_store_type": "sqlalchemy", "job_store_url": url}
+        """A server's or a file's address."""
+        scheme = url.partition(":")[0].partition("+")[0]
+        kind = "redis" if scheme in REDIS_SCHEMES else "sqlalchemy"
+        kind = "mongodb" if scheme == "mongodb" else kind
+        return {"job_store_type": kind, "job_store_url": url}
 
     @property
     def executor(self) -> ExecutorKind:
         """`executor_type` by the name that handlers know."""
         return "async" if self.executor_type == "asyncio" else self.executor_type
+
+
+def _read_url(kind: JobStoreType, url: str) -> None:
+    """Raises ValueError for what is no address, ModuleNotFoundError without the driver."""
+    if kind == "mongodb":
+        from oncue.stores import mongo
+
+        mongo.read_url(url)
+    elif kind == "redis":
+        from oncue.stores.redis import Address
+
+        Address(url)
+    else:
+        from oncue.stores import sql
+
+        sql.read_url(url)
 
 
 class APSchedulerQueue(ScheduledQueue):
@@ -161,7 +182,7 @@ class APSchedulerQueue(ScheduledQueue):
         self._chance = self._entropy.uuid().hex[:8]
 
     _schema_version: int | None = None
-    """Of the tables, where the store has any."""
+    """Of the tables or keys, where the store has any."""
 
     def _make_store(self) -> Store:
         settings = self.settings
@@ -174,10 +195,46 @@ class APSchedulerQueue(ScheduledQueue):
                 result_cache_limit=settings.result_cache_limit,
             )
         # A driver is loaded by whoever uses it.
+        if settings.job_store_type == "redis":
+            return self._redis_store()
+        return (
+            self._mongo_store() if settings.job_store_type == "mongodb" else self._sql_store(clock)
+        )
+
+    def _redis_store(self) -> Store:
+        from oncue.stores.redis import KEYS_VERSION, RedisStore
+
+        self._schema_version = KEYS_VERSION
+        settings = self.settings
+        return RedisStore(
+            settings.job_store_url or REDIS_URL,
+            result_ttl_s=settings.result_ttl,
+            dead_letter_ttl_s=settings.dead_letter_ttl,
+            jobs_key=settings.redis_jobs_key,
+            run_times_key=settings.redis_run_times_key,
+            client_options=settings.redis_client_options,
+        )
+
+    def _mongo_store(self) -> Store:
+        from oncue.stores import mongo
+
+        self._schema_version = mongo.SCHEMA_VERSION
+        settings = self.settings
+        return mongo.MongoStore(
+            settings.job_store_url or MONGODB_URL,
+            database=settings.mongodb_database,
+            collection=settings.mongodb_collection,
+            result_ttl_s=settings.result_ttl,
+            dead_letter_ttl_s=settings.dead_letter_ttl,
+            client_options=settings.mongodb_client_options,
+            hold=self._clock.hold,
+        )
+
+    def _sql_store(self, clock: CallableStoreClock) -> Store:
         from oncue.stores.sql import SCHEMA_VERSION, SqlStore
 
         self._schema_version = SCHEMA_VERSION
-
+        settings = self.settings
         url = settings.job_store_url or EMBEDDED_URL
         return SqlStore(
             url,
@@ -193,7 +250,7 @@ class APSchedulerQueue(ScheduledQueue):
 
     def missing_file(self) -> Path | None:
         """SQLite's file, where it is not there yet: to open the queue would make it."""
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return None
         from oncue.stores.sql import read_url
 
@@ -204,7 +261,7 @@ class APSchedulerQueue(ScheduledQueue):
         return Path(name)
 
     async def _add_within(self, connection: object, row: TaskRow) -> AddOutcome:
-        if self.settings.job_store_type == "memory":
+        if self.settings.job_store_type != "sqlalchemy":
             return await super()._add_within(connection, row)
         from sqlalchemy import Connection
         from sqlalchemy.orm import Session
@@ -258,6 +315,14 @@ class APSchedulerQueue(ScheduledQueue):
             f"job {job_id} is due and is not fired from here: {reason}"
             for job_id, reason in self._tally.unread_schedules.items()
         ]
+        if isinstance(self._store, Assuring):
+            try:
+                with fail_after(HEALTH_S):
+                    durability = await self._store.durability()
+            except TimeoutError as error:
+                raise StoreUnavailable(self.name, "durability") from error
+            section["durability"] = durability.summary
+            warnings += durability.warnings
         return section, warnings
 
 
@@ -268,7 +333,7 @@ MODULE_METADATA = QueueMetadata(
     name="apscheduler",
     provider="oncue",
     version="1",
-    description="In a database, or in memory: survives the process, and works on many nodes.",
+    description="In a database or in Redis: survives the process, and works on many nodes.",
     capabilities=CAPABILITIES
     | {
         QueueCapability.PERSISTENCE,
@@ -276,5 +341,7 @@ MODULE_METADATA = QueueMetadata(
         QueueCapability.CRON,
     },
     settings=APSchedulerSettings,
-    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"}),
+    url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})
+    | REDIS_SCHEMES
+    | {"mongodb", "mongodb+srv"},
 )

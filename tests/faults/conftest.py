@@ -3,18 +3,36 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from oncue.adapters.apscheduler import APSchedulerQueue, APSchedulerSettings
 from oncue.runtime import Clock
+from oncue.stores.mongo import MongoStore
+from oncue.stores.redis import RedisStore
 from oncue.stores.sql import SqlStore
 from tests.faults.proxy import Proxy
-from tests.servers import mysql_url, postgres_url, tables
+from tests.servers import (
+    collections,
+    mongodb_url,
+    mysql_url,
+    postgres_url,
+    redis_name,
+    redis_url,
+    tables,
+)
 
-DATABASES = {"sqlite": "asyncio", "postgresql": "trio", "mysql": "asyncio"}
+DATABASES = {
+    "sqlite": "asyncio",
+    "postgresql": "trio",
+    "mysql": "asyncio",
+    "mongodb": "trio",
+    "redis": "trio",
+}
 """With the event loop that the test itself runs on; its nodes take turns, on both."""
+
+AnyStore: TypeAlias = SqlStore | MongoStore | RedisStore
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,14 +57,22 @@ class SharedStore:
     def queue(self, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
         """A queue on it."""
         settings = APSchedulerSettings(
-            job_store_type="sqlalchemy", job_store_url=self.url, **self.settings, **more
+            **APSchedulerSettings.of_url(self.url), **self.settings, **more
         )
         return APSchedulerQueue(settings, clock=clock)
 
-    def store(self) -> SqlStore:
+    def store(self) -> AnyStore:
         """For a test that looks past the queues, or plans past them."""
-        return SqlStore(
-            self.url, table_name=APSchedulerSettings(**self.settings).sqlalchemy_tablename
+        settings = APSchedulerSettings(**APSchedulerSettings.of_url(self.url), **self.settings)
+        if settings.job_store_type == "redis":
+            return RedisStore(self.url, jobs_key=settings.redis_jobs_key)
+        if settings.job_store_type == "sqlalchemy":
+            return SqlStore(self.url, table_name=settings.sqlalchemy_tablename)
+        return MongoStore(
+            self.url,
+            database=settings.mongodb_database,
+            collection=settings.mongodb_collection,
+            client_options=settings.mongodb_client_options,
         )
 
 
@@ -55,6 +81,16 @@ def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sha
     """Empty, and gone after the test."""
     if request.param == "sqlite":
         yield SharedStore(f"sqlite:///{tmp_path}/tasks.db")
+        return
+    if request.param == "mongodb":
+        with collections(mongodb_url()) as ours:
+            named = {"mongodb_database": ours.database, "mongodb_collection": ours.prefix}
+            # What stands in for it is slow, and slowest to write journals; here it never dies.
+            hasty = {"mongodb_client_options": {"w": 1, "journal": False}}
+            yield SharedStore(ours.url, named | hasty)
+        return
+    if request.param == "redis":
+        yield SharedStore(redis_url(), {"redis_jobs_key": redis_name()})
         return
     url = postgres_url() if request.param == "postgresql" else mysql_url()
     with tables(url) as mine:

@@ -12,27 +12,31 @@ Rules:
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from threading import get_ident
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import anyio
+from pymongo.collection import Collection
 
 from oncue import TaskData
 from oncue.actors import scheduler
 from oncue.actors.schedules import occurrence_id
 from oncue.adapters.apscheduler import APSchedulerQueue
 from oncue.runtime import ActorSystem, SupervisorSpec, SystemClock
+from oncue.stores.mongo import _fire
+from oncue.stores.redis._server import Server
 from oncue.stores.sql import _schedules
 from tests.faults.conftest import SharedStore
 from tests.faults.nights import has_random_ids
-from tests.faults.node import die_at_commit
-from tests.faults.places import FaultyCursor
+from tests.faults.node import plant_death
+from tests.faults.places import READS, WRITES, FaultyCursor
 
 SKEW_S_MAX: Final = 400.0
 LIMIT_S: Final = 120
@@ -135,12 +139,33 @@ def disagree(random: Random) -> None:
         setattr(scheduler, name, value)
 
 
-def plant(death: Death) -> None:
+def plant(death: Death, url: str) -> None:
     """In this process."""
-    if death.at == "fire":
-        die_in_fire(death.number, signal.SIGSTOP if death.is_feigned else signal.SIGKILL)
+    if death.at != "fire":
+        plant_death(url).arm(death.at, death.number)
+    elif url.startswith("mongodb"):
+        die_in_fire_on_mongo(death.number)
+    elif url.startswith(("redis", "unix")):
+        die_in_fire_on_redis(death.number)
     else:
-        die_at_commit(death.at, death.number)
+        die_in_fire(death.number, signal.SIGSTOP if death.is_feigned else signal.SIGKILL)
+
+
+def die_in_fire_on_redis(number: int) -> None:
+    """Before or after one of the first fires: there is no half of a script."""
+    call, left = Server.call, number // 2
+
+    async def dying(self: Server, name: str, *arguments: Any) -> Any:
+        nonlocal left
+        left -= name == "fire"
+        if left == 0 and number % 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await call(self, name, *arguments)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    setattr(Server, "call", dying)  # noqa: B010 - it is not ours
 
 
 def die_in_fire(number: int, by: signal.Signals) -> None:
@@ -157,12 +182,41 @@ def die_in_fire(number: int, by: signal.Signals) -> None:
                 setattr(_schedules, "fire", fire)  # noqa: B010 - once is enough
                 print("here", flush=True)
                 # To the process it would go to any thread, while this one goes on.
-                signal.pthread_kill(get_ident(), by)
+                signal.pthread_kill(threading.get_ident(), by)
 
         tx._cursor = FaultyCursor(tx._cursor, strike)
         return fire(tx, *arguments)
 
     setattr(_schedules, "fire", dying)  # noqa: B010 - it is not ours
+
+
+def die_in_fire_on_mongo(number: int) -> None:
+    """Before that statement, of any number of fires: one may have fewer."""
+    fire = _fire.fire
+    firing = threading.local()
+    left = number
+
+    def dying(*arguments: Any) -> Any:
+        firing.now = True
+        try:
+            return fire(*arguments)
+        finally:
+            firing.now = False
+
+    def mortal(statement: Callable[..., Any]) -> Callable[..., Any]:
+        def die_or_do(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            if getattr(firing, "now", False):
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return statement(*arguments, **options)
+
+        return die_or_do
+
+    for owner, name in (*((Collection, name) for name in READS), *WRITES):
+        setattr(owner, name, mortal(getattr(owner, name)))
+    setattr(_fire, "fire", dying)  # noqa: B010 - it is not ours
 
 
 def fire(orders: Orders) -> None:
@@ -174,7 +228,7 @@ def fire(orders: Orders) -> None:
     random = Random(orders.seed)
     disagree(random)
     if orders.death is not None:
-        plant(orders.death)
+        plant(orders.death, orders.store.url)
     queue = orders.store.queue(LyingClock(random), cluster_id=orders.name, **SETTINGS)
     restarted = anyio.run(_until_told, queue, backend=orders.backend)
     if restarted:

@@ -9,18 +9,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from oncue import TaskData
 from oncue.actors.schedules import encode_template, occurrence_id
 from oncue.actors.triggers import DateTrigger, Fold, IntervalTrigger, Trigger, crontab, encode
-from oncue.stores import ScheduleRow
+from oncue.stores import DeadLetters, LiveTasks, ScheduleRow
 from oncue.stores._moments import moment_at
-from oncue.stores.sql import SqlStore
+from oncue.stores.mongo import MongoStore
+from oncue.stores.mongo._call import Call
+from oncue.stores.mongo._schema import ENDED
+from oncue.stores.redis import RedisStore
 from oncue.stores.sql._dialect import Tx
 from oncue.stores.sql._rows import uuid_of
+from tests.faults.conftest import AnyStore
+from tests.stores.mongo import kit as mongo_kit
 from tests.stores.sql.kit import database_of
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -129,8 +134,12 @@ class Run:
         return has_random_ids(self.of.job_id) or self.task_id == occurrence_id(*self.of)
 
 
-def kept(store: SqlStore) -> tuple[list[Run], list[UUID]]:
+async def kept(store: AnyStore) -> tuple[list[Run], list[UUID]]:
     """The live and the dead; and the ids of the results, which say no more."""
+    if isinstance(store, RedisStore):
+        return await _kept_in_redis(store)
+    if isinstance(store, MongoStore):
+        return mongo_kit.database_of(store).look("look", _documents)
 
     def look(tx: Tx) -> tuple[list[Run], list[UUID]]:
         columns = "task_id, job_id, scheduled_us, created_us"
@@ -144,11 +153,36 @@ def kept(store: SqlStore) -> tuple[list[Run], list[UUID]]:
     return database_of(store).look("look", look)
 
 
-def complaints(planned: Iterable[Planned], store: SqlStore) -> dict[str, list[object]]:
+def _documents(call: Call) -> tuple[list[Run], list[UUID]]:
+    known = [
+        Run(
+            each["_id"],
+            Occurrence(each["job_id"], moment_at(each["scheduled_us"])),
+            moment_at(each["created_us"]),
+        )
+        for each in call.tasks.find({"state": {"$lt": ENDED}})
+    ]
+    return known, [each["_id"] for each in call.tasks.find({"state": ENDED}, {"_id": 1})]
+
+
+async def _kept_in_redis(store: RedisStore) -> tuple[list[Run], list[UUID]]:
+    live = await store.find(LiveTasks(queue_name=None, limit=10**6))
+    dead = await store.find(DeadLetters(queue_name=None, limit=10**6))
+    runs = [
+        Run(row.task_id, Occurrence(row.job_id, row.scheduled_at), row.created_at)
+        for row in (view.row for view in (*live, *dead))
+        if row is not None and row.job_id is not None and row.scheduled_at is not None
+    ]
+    line: Any = getattr(getattr(store, "_server"), "_calls")  # noqa: B009 - no call lists results
+    ids = await line.ask(b"ZRANGE", f"{getattr(store, '_jobs')}:results", 0, -1)  # noqa: B009
+    return runs, [UUID(hex=key.decode()) for key in ids]
+
+
+async def complaints(planned: Iterable[Planned], store: AnyStore) -> dict[str, list[object]]:
     """What should not be, now that all of `planned` have come to their end."""
     wanted = {Occurrence(each.row.job_id, moment) for each in planned for moment in each.moments}
     of_id = {occurrence_id(*each): each for each in wanted if not has_random_ids(each.job_id)}
-    runs, results = kept(store)
+    runs, results = await kept(store)
     ran = Counter(
         [*(each.of for each in runs), *(of_id[each] for each in results if each in of_id)]
     )

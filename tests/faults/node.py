@@ -20,6 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from pymongo import monitoring
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from oncue import TaskData, open_queue
 
@@ -67,25 +74,94 @@ def handlers(ledger: Ledger) -> dict[str, Any]:
     return {"work": work, "block": block, "die": die}
 
 
-def die_at_commit(when: str, number: int) -> None:
-    """Plant the end of this process between us and every driver."""
+class Death:
+    """The end of this process, before or after the Nth commit since it was armed."""
+
+    def __init__(self) -> None:
+        self._when = ""
+        self._left = 0
+
+    def arm(self, when: str, number: int) -> None:
+        self._when = when
+        self._left = number
+
+    def before(self) -> None:
+        self._left -= 1
+        self._strike("before")
+
+    def after(self) -> None:
+        self._strike("after")
+
+    @contextmanager
+    def around(self) -> Generator[None]:
+        self.before()
+        yield
+        self.after()
+
+    def _strike(self, when: str) -> None:
+        if self._left <= 0 and when == self._when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DeadlyWrites(CommandListener):
+    """Of MongoDB's driver, each of which is a commit there."""
+
+    commands = frozenset({"insert", "update", "delete", "findAndModify", "commitTransaction"})
+
+    def __init__(self, death: Death) -> None:
+        self._death = death
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name in self.commands:
+            self._death.before()
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name in self.commands:
+            self._death.after()
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+
+def plant_death(url: str) -> Death:
+    """Between us and the driver of `url`, before a queue is opened there. It is to be armed."""
+    death = Death()
+    if url.startswith("mongodb"):
+        monitoring.register(DeadlyWrites(death))
+    elif url.startswith(("redis", "unix")):
+        plant_in_redis(death)
+    else:
+        plant_in_sql(death)
+    return death
+
+
+def plant_in_sql(death: Death) -> None:
     from sqlalchemy.pool.base import _ConnectionFairy  # pyright: ignore[reportPrivateUsage]
 
-    left = number
-
     def commit(self: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.dbapi_connection.commit()
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with death.around():
+            self.dbapi_connection.commit()
 
     setattr(_ConnectionFairy, "commit", commit)  # noqa: B010 - it has none of its own
 
 
+def plant_in_redis(death: Death) -> None:
+    """A script is sent, and it has run when it is answered."""
+    from oncue.stores.redis._server import Line
+
+    ask = Line.ask
+
+    async def run(self: Line, command: bytes, *arguments: Any, **options: Any) -> Any:
+        if command != b"EVALSHA":
+            return await ask(self, command, *arguments, **options)
+        with death.around():
+            return await ask(self, command, *arguments, **options)
+
+    setattr(Line, "ask", run)  # noqa: B010 - of another type
+
+
 async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> None:
+    planted = plant_death(url)
     queue = open_queue(url, **settings)
     for task_type, handler in handlers(Ledger(ledger, settings["cluster_id"])).items():
         queue.register_handler(task_type, handler)
@@ -93,7 +169,7 @@ async def run(url: str, ledger: Path, settings: dict[str, Any], *death: str) -> 
         async with queue:
             print("up", flush=True)
             if death:
-                die_at_commit(death[0], int(death[1]))
+                planted.arm(death[0], int(death[1]))
             async for _ in signals:
                 return
 

@@ -8,24 +8,34 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 
 class Proxy:
     """Passes bytes from a port of its own to a server's port or socket, until it is cut."""
 
     def __init__(self, url: str) -> None:
-        server = make_url(url)
-        folder = server.query.get("host")  # of PostgreSQL's socket
-        self._socket = f"{folder}/.s.PGSQL.5432" if folder else server.query.get("unix_socket")
-        self._address = (server.host or "127.0.0.1", server.port or 0)
+        server = self.lead_to(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._passing = threading.Event()
         self._passing.set()
         self._sockets: list[socket.socket] = [self._listener]
         port = self._listener.getsockname()[1]
-        self.url = server.set(host="127.0.0.1", port=port, query={}).render_as_string(False)
+        # Or MongoDB's driver would ask the server where it is, and go there.
+        query = {"directConnection": "true"} if server.drivername == "mongodb" else {}
+        self.url = server.set(host="127.0.0.1", port=port, query=query).render_as_string(False)
         self._spawn(self._accept)
+
+    def lead_to(self, url: str) -> URL:
+        """New connections go there, as when a name is given to another server."""
+        scheme, _, path = url.partition("://")
+        server = make_url("redis:///0" if scheme == "unix" else url)
+        folder = server.query.get("host")  # of PostgreSQL's socket
+        self._socket = f"{folder}/.s.PGSQL.5432" if folder else server.query.get("unix_socket")
+        if scheme == "unix":  # Redis's
+            self._socket = path
+        self._address = (server.host or "127.0.0.1", server.port or 0)
+        return server
 
     def cut(self) -> None:
         """Hold back every byte, both ways, of old connections and new ones."""

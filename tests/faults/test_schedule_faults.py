@@ -18,8 +18,7 @@ from oncue.actors.schedules import template_of
 from oncue.actors.triggers import decode
 from oncue.runtime import ActorSystem, SupervisorSpec
 from oncue.stores import AddSchedule
-from oncue.stores.sql import SqlStore
-from tests.faults.conftest import SharedStore
+from tests.faults.conftest import AnyStore, SharedStore
 from tests.faults.nights import MANY, Planned, complaints, night, once
 from tests.faults.places import At, Faults, persistently, planted
 
@@ -37,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_time, pytest.mark.watchdog(180)
 class Runs:
     """Runs of a scheduler, one after the other on one store, and all that was planned in them."""
 
-    def __init__(self, shared: SharedStore, store: SqlStore) -> None:
+    def __init__(self, shared: SharedStore, store: AnyStore) -> None:
         self.shared = shared
         self.store = store
         self.random = Random(1)
@@ -70,7 +69,7 @@ class Runs:
                     while await queue.get_schedules():  # noqa: ASYNC110 - by the scheduler
                         await anyio.sleep(0.02)
             restarted = [node.path for node in system.tree().walk() if node.restarts]
-        assert (complaints(self.planned, self.store), restarted) == ({}, [])
+        assert (await complaints(self.planned, self.store), restarted) == ({}, [])
 
 
 @pytest.fixture

@@ -129,6 +129,8 @@ class Race:
 
 @pytest.fixture
 async def race(shared_store: SharedStore, tmp_path: Path, seed: int) -> AsyncIterator[Race]:
+    if shared_store.url.startswith("mongodb"):
+        pytest.skip("MongoDB keeps the transaction of a process that was killed for a minute")
     race = Race(shared_store, tmp_path, seed)
     await race.store.open()
     try:
@@ -155,8 +157,8 @@ async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race)
     await race.stop()
     ended = (await race.store.due(0)).now
 
-    assert complaints(race.planned.values(), race.store) == {}
-    runs, results = kept(race.store)
+    assert await complaints(race.planned.values(), race.store) == {}
+    runs, results = await kept(race.store)
     # SQLite's clock is whoever's asks; another is its server's, and nobody's lies count.
     if not race.shared.url.startswith("sqlite"):
         assert [run for run in runs if not began <= run.created_at <= ended] == []
@@ -197,7 +199,7 @@ async def test_who_freezes_in_a_fire_holds_up_no_other_schedule(
             with anyio.fail_after(PATIENCE_S):
                 while await store.schedules():  # noqa: ASYNC110 - by either
                     await anyio.sleep(0.02)
-        assert complaints([frozen, other], store) == {}
+        assert await complaints([frozen, other], store) == {}
     finally:
         process.kill()
         await store.close()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,7 +24,7 @@ from oncue.testing import VirtualClock
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
 from tests.faults.places import At, Faults, persistently, planted
-from tests.servers import own_postgres
+from tests.servers import Postgres, Valkey, own_postgres, own_valkey
 
 TASKS = 6
 POLL_S = 0.2
@@ -110,7 +111,7 @@ async def test_one_fault_of_the_store_wherever_it_strikes_loses_nothing(
 
 
 @pytest.mark.parametrize("at", [At.COMMIT, At.ANSWER], ids=lambda at: at.name.lower())
-@pytest.mark.parametrize("shared_store", ["postgresql", "mysql"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["postgresql", "mysql", "redis"], indirect=True)
 @pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.watchdog(120)
@@ -120,11 +121,28 @@ async def test_one_lost_commit_of_a_server_wherever_it_strikes_loses_nothing(
     await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
 
 
+@pytest.mark.parametrize("at", list(At), ids=lambda at: at.name.lower())
+@pytest.mark.parametrize("shared_store", ["mongodb"], indirect=True)
 @pytest.mark.slow
 @pytest.mark.real_time
-async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) -> None:
+@pytest.mark.watchdog(300)
+async def test_one_lost_statement_of_mongodb_wherever_it_strikes_loses_nothing(
+    shared_store: SharedStore, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    """D1.1, D1.7. Though each of its statements stands for itself."""
+    await strike_each(at, lambda _: shared_store.queue(poll_interval=POLL_S), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("own_server", "crash"), [(own_postgres, signal.SIGQUIT), (own_valkey, signal.SIGKILL)]
+)
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_work_goes_on_by_itself_when_the_server_is_back(
+    own_server: Callable[[], AbstractContextManager[Postgres | Valkey]], crash: signal.Signals
+) -> None:
     """D1.7. It crashes with handlers running, and is started again: nobody restarts."""
-    with own_postgres() as server:
+    with own_server() as server:
         queue = SharedStore(server.url).queue(poll_interval=POLL_S)
         run = Run(queue)
         spec = SupervisorSpec("app", children=[queue.child_spec()])
@@ -135,7 +153,7 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) ->
             ]
             ids = await queue.enqueue_many(tasks)
             await until(lambda: len(run.ran) > 5)
-            await to_thread.run_sync(server.stop, signal.SIGQUIT)
+            await to_thread.run_sync(server.stop, crash)
             with pytest.raises(StoreUnavailable):
                 await queue.enqueue(TaskData(task_type="work"))
             assert not (await queue.health_check())["healthy"]
@@ -144,6 +162,54 @@ async def test_work_goes_on_by_itself_when_the_server_is_back(tmp_path: Path) ->
             results = [await persistently(partial(queue.wait, each, 30)) for each in ids]
             assert {result.status for result in results} == {TaskStatus.COMPLETED}
             assert (await queue.health_check())["healthy"]
+            assert [node.path for node in system.tree().walk() if node.restarts] == []
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_an_emptied_server_loses_what_it_held_and_is_worked_on() -> None:
+    """D1.7. The node is unknown there, so what it runs is cancelled, and it joins anew."""
+    with own_valkey() as server:
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S, cluster_heartbeat_interval=0.2)
+        run = Run(queue)
+        spec = SupervisorSpec("app", children=[queue.child_spec()])
+        async with ActorSystem(spec) as system:
+            await queue.enqueue(TaskData(task_type="work", payload={"takes": 60}))
+            await until(lambda: bool(run.ran))
+            await to_thread.run_sync(server.do, "FLUSHALL")
+            again = await queue.create_task("work")
+            assert (await queue.wait(again, 30)).status is TaskStatus.COMPLETED
+            assert (await queue.get_queue_info())["job_count"] == 0
+            store = system.lookup("app/apscheduler/store").path
+            restarted = [node.path for node in system.tree().walk() if node.restarts]
+            assert store not in restarted
+            assert "app/apscheduler/work/membership" in restarted
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+async def test_a_server_without_memory_is_an_error_and_room_is_enough_to_go_on() -> None:
+    """D1.7. What it holds is worked all the while."""
+    with own_valkey() as server:
+        queue = SharedStore(server.url).queue(poll_interval=POLL_S)
+        run = Run(queue)
+        spec = SupervisorSpec("app", children=[queue.child_spec()])
+        async with ActorSystem(spec) as system:
+            await queue.pause_queue()
+            await to_thread.run_sync(server.do, "CONFIG", "SET", "maxmemory", "4mb")
+            accepted: list[str] = []
+            with pytest.raises(StoreUnavailable) as refused:
+                while True:
+                    task = TaskData(task_type="work", payload={"fill": "x" * 20_000})
+                    accepted.append(await queue.enqueue(task))
+            assert "OOM" in str(refused.value.__cause__)
+            assert len(accepted) > 10
+            await queue.resume_queue()
+            for each in accepted:
+                result = await persistently(partial(queue.wait, each, 30))
+                assert result.status is TaskStatus.COMPLETED
+            assert len(run.ran) == len(accepted)
+            await queue.create_task("work")
             assert [node.path for node in system.tree().walk() if node.restarts] == []
 
 

@@ -1,6 +1,6 @@
 """Any history of calls and of nodes: each store against the model of `machine.py`."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from oncue.stores import Beat, Pulse, Reconciled, Store, incarnation_of
+from oncue.stores.mongo import MongoStore
+from oncue.stores.redis import RedisStore
 from oncue.stores.sql import SqlStore
 from oncue.testing._store_kit import START, TurnedClock
 from tests import servers
@@ -83,7 +85,36 @@ TestMemoryMachine = NodesMachine.TestCase
 TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-# --- the SQL stores ------------------------------------------------------------------------
+# --- stores whose calls wait ----------------------------------------------------------------
+
+
+class WaitingMachine(NodesMachine):
+    """A loop runs its calls."""
+
+    portal: ClassVar[BlockingPortal]
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        result: T = self.portal.call(lambda: call)
+        return result
+
+    def teardown(self) -> None:
+        self.do(self.store.close())
+
+
+class RedisMachine(WaitingMachine):
+    """Each history has keys of its own."""
+
+    def make_store(self) -> Store:
+        return RedisStore(servers.redis_url(), clock=self.clock, jobs_key=servers.redis_name())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_any_history_of_calls_on_redis(backend: str) -> None:
+    with start_blocking_portal(backend) as portal:
+        RedisMachine.portal = portal
+        few = settings(max_examples=20, stateful_step_count=40, deadline=None)
+        run_state_machine_as_test(RedisMachine, settings=few)
 
 
 class ServerClock(TurnedClock):
@@ -99,11 +130,10 @@ class ServerClock(TurnedClock):
         self._tables.turn(self.now())
 
 
-class SqlMachine(NodesMachine):
-    """Its calls wait for a thread, so a loop runs them."""
+class SqlMachine(WaitingMachine):
+    """Its calls wait for a thread."""
 
     tables: ClassVar[servers.Tables]
-    portal: ClassVar[BlockingPortal]
     options: ClassVar[dict[str, Any]]
 
     def make_clock(self) -> TurnedClock:
@@ -121,12 +151,8 @@ class SqlMachine(NodesMachine):
             engine_options=self.options,
         )
 
-    def do(self, call: Coroutine[Any, Any, T]) -> T:
-        result: T = self.portal.call(lambda: call)
-        return result
-
     def teardown(self) -> None:
-        self.do(self.store.close())
+        super().teardown()
         self.tables.wipe()
 
 
@@ -143,3 +169,31 @@ def test_any_history_of_calls_on_sql(
         SqlMachine.options = {} if kind == "sqlite" else where.tables.freeze(START)
         few = settings(max_examples=10, stateful_step_count=30, deadline=None)
         run_state_machine_as_test(SqlMachine, settings=few)
+
+
+# --- the MongoDB store -----------------------------------------------------------------------
+
+
+class MongoMachine(WaitingMachine):
+    collections: ClassVar[servers.Collections]
+
+    def make_store(self) -> Store:
+        mine = self.collections
+        return MongoStore(
+            mine.url, database=mine.database, collection=mine.prefix, clock=self.clock
+        )
+
+    def teardown(self) -> None:
+        self.do(self.store.close())
+        self.collections.wipe()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", [servers.mongodb_url, servers.lone_mongodb_url])
+def test_any_history_of_calls_on_mongodb(url: Callable[[], str]) -> None:
+    """On SecantusDB, unless `ONCUE_TEST_MONGODB_URL` names another server."""
+    with servers.collections(url()) as mine, start_blocking_portal() as portal:
+        MongoMachine.collections = mine
+        MongoMachine.portal = portal
+        few = settings(max_examples=5, stateful_step_count=30, deadline=None)
+        run_state_machine_as_test(MongoMachine, settings=few)

@@ -40,7 +40,7 @@ def lasting(ends: tuple[datetime, datetime], every: timedelta, jitter_s: float) 
 
 def simple(jitters: st.SearchStrategy[float]) -> st.SearchStrategy[Trigger]:
     intervals = st.builds(
-        lasting, st.tuples(MOMENTS, MOMENTS), st.timedeltas(timedelta(microseconds=1)), jitters
+        lasting, st.tuples(MOMENTS, MOMENTS), st.timedeltas(timedelta(milliseconds=10)), jitters
     )
     crons = st.builds(
         CronTrigger,

@@ -1,6 +1,8 @@
 """The apscheduler adapter: its settings, its stores, and what it does not tell."""
 
 import builtins
+import importlib.util
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from oncue.adapters.apscheduler import (
 )
 from oncue.runtime import SeededEntropy
 from oncue.testing import VirtualClock
+from tests import servers
 from tests.flow.kit import ok, task
 from tests.oncue.kit import Folder
 
@@ -57,6 +60,14 @@ def sql(url: str) -> dict[str, Any]:
     return {"job_store_type": "sqlalchemy", "job_store_url": url}
 
 
+def mongo(url: str) -> dict[str, Any]:
+    return {"job_store_type": "mongodb", "job_store_url": url}
+
+
+def redis(url: str) -> dict[str, Any]:
+    return {"job_store_type": "redis", "job_store_url": url}
+
+
 def test_settings_made_by_hand_show_no_password_either() -> None:
     with pytest.raises(ValidationError) as caught:
         APSchedulerSettings(job_store_url="postgresql://app:hunter2@db/x")
@@ -67,9 +78,14 @@ def test_settings_made_by_hand_show_no_password_either() -> None:
     ("settings", "why"),
     [
         ({"enable_clustering": True}, "enable_clustering: a memory job store cannot be shared"),
-        ({"enable_clustering": True}, "set job_store_type to sqlalchemy and job_store_url to a"),
-        ({"job_store_type": "redis"}, "a redis job store is not available in this version; use "),
-        ({"job_store_type": "mongodb"}, "job_store_type: a mongodb job store is not available"),
+        (
+            {"enable_clustering": True},
+            "set job_store_type to sqlalchemy, redis or mongodb, and ",
+        ),
+        (mongo("postgresql://me:hunter2@db/x"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://me:hunter2@"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://me:hunter2:x@db/"), "job_store_url: no address of a MongoDB"),
+        (mongo("mongodb://db:hunter2/"), "job_store_url: no address of a MongoDB"),
         ({"job_store_type": "sqlite"}, "job_store_type: Input should be 'memory', 'sqlalchemy'"),
         ({"job_store_url": "sqlite:///x"}, "job_store_url: a memory job store has no address"),
         ({"executor_type": "gevent"}, "executor_type: Input should be 'asyncio', 'async', "),
@@ -86,6 +102,10 @@ def test_settings_made_by_hand_show_no_password_either() -> None:
             {"sqlalchemy_engine_options": {"isolation_level": "SERIALIZABLE"}},
             "sqlalchemy_engine_options: isolation_level is the store's own",
         ),
+        (redis("postgresql://me:hunter2@db/x"), "job_store_url: no Redis server's address"),
+        (redis("redis://me:hunter2@db/x"), "job_store_url: an option of the URL, or its database"),
+        (sql("redis://me:hunter2@db/x"), "job_store_url: 'redis' is no SQL store"),
+        ({"redis_jobs_key": "a{b}"}, "redis_jobs_key: String should match pattern"),
         ({"sqlite_synchronous": "OFF"}, "sqlite_synchronous: Input should be 'FULL' or 'NORMAL'"),
     ],
 )
@@ -114,6 +134,24 @@ def test_a_databases_address_opens_it(url: str) -> None:
     assert settings.max_workers == 3
 
 
+@pytest.mark.parametrize(
+    "url", ["mongodb://app:pw@db,db2:27018/?replicaSet=rs", "mongodb+srv://app:pw@cluster.example/"]
+)
+def test_a_mongodbs_address_opens_it(url: str) -> None:
+    queue = open_queue(url, mongodb_database="app")
+    assert isinstance(queue, APSchedulerQueue)
+    settings = queue.settings
+    assert (settings.job_store_type, settings.job_store_url) == ("mongodb", url)
+
+
+@pytest.mark.parametrize("url", ["redis://:pw@db:7000/2", "rediss://db", "unix:///run/redis.sock"])
+def test_a_redis_servers_address_opens_it(url: str) -> None:
+    queue = open_queue(url, redis_jobs_key="jobs")
+    assert isinstance(queue, APSchedulerQueue)
+    assert (queue.settings.job_store_type, queue.settings.job_store_url) == ("redis", url)
+    assert queue.missing_file() is None
+
+
 def test_an_address_is_of_a_database_that_it_knows() -> None:
     with pytest.raises(ValueError, match="'oracle' is no SQL store") as caught:
         open_queue(
@@ -133,6 +171,19 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", without_psycopg)
     with pytest.raises(ImportError, match=r"psycopg.*oncue\[postgres\]"):
         open_queue("postgresql://app@db/tasks")
+
+
+def test_a_missing_redis_client_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("oncue.stores.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    real_find_spec = importlib.util.find_spec
+
+    def find_spec(name: str, package: str | None = None) -> Any:
+        return None if name == "coredis" else real_find_spec(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    with pytest.raises(ImportError, match=r"coredis.*oncue\[redis\]"):
+        open_queue("redis://db")
 
 
 def test_names_among_nodes() -> None:
@@ -162,6 +213,19 @@ async def test_a_password_is_shown_nowhere(clock: VirtualClock) -> None:
         job_store_url="postgresql://app:hunter2@127.0.0.1:1/tasks",
         sqlalchemy_engine_options={"connect_args": {"password": "hunter2"}},
     )
+    await shows_no_password(queue)
+
+
+@pytest.mark.real_time
+async def test_a_redis_password_is_shown_nowhere() -> None:
+    options = {"password": "hunter2"}
+    url = "redis://app:hunter2@127.0.0.1:1/0"
+    queue = open_queue(url, redis_client_options=options)
+    assert isinstance(queue, APSchedulerQueue)
+    await shows_no_password(queue)
+
+
+async def shows_no_password(queue: APSchedulerQueue) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         async with queue:
             pass
@@ -237,6 +301,13 @@ async def test_a_memory_job_store_takes_no_connection(clock: VirtualClock) -> No
             await queue.enqueue(task(), connection=object())
 
 
+@pytest.mark.real_time
+async def test_a_redis_job_store_takes_no_connection() -> None:
+    async with open_queue(servers.redis_url(), redis_jobs_key=servers.redis_name()) as queue:
+        with pytest.raises(ValueError, match="not on an SQL store"):
+            await queue.enqueue(task(), connection=object())
+
+
 # -- executors ----------------------------------------------------------------------------
 
 
@@ -292,11 +363,18 @@ async def program(queue: QueueBase) -> list[Any]:
         ("memory", "queue: {max_workers: 2}"),
         ("apscheduler", "queue: {max_workers: 2}"),
         ("apscheduler", "queue: {max_workers: 2, job_store_type: sqlalchemy}"),
+        (
+            "apscheduler",
+            "queue: {max_workers: 2, job_store_type: redis, job_store_url: '${REDIS}', "
+            "redis_jobs_key: '${KEYS}'}",
+        ),
     ],
 )
 async def test_the_settings_choose_the_store_and_the_program_does_not_change(
-    folder: Folder, adapter: str, settings: str
+    folder: Folder, adapter: str, settings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REDIS", servers.redis_url())
+    monkeypatch.setenv("KEYS", servers.redis_name())
     folder.write("adapters.yaml", f"queue: {adapter}")
     folder.write("queue.yaml", settings)
     queue = depends.get(import_adapter("queue"))

@@ -1,0 +1,357 @@
+"""The Redis store, for Redis 6.2 and later and for Valkey, one server or a cluster.
+
+Rules:
+- A call is one Lua script in one round trip (`purge`, one for each 10,000 rows): the server runs it
+  alone, so it is all or nothing, and no call waits for a lock.
+- All keys lie under one hash tag, so that one node of a cluster has them all.
+- What an acknowledged task outlives is what the server's own settings give: see `durability`.
+- A cancelled call is sent or not, never in part.
+
+>>> RedisStore("redis://scott:tiger@db:6379/0")
+<RedisStore closed redis://scott:***@db:6379/0 keys={apscheduler.jobs}>
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+import structlog
+
+from .. import clock as ids
+from .._moments import microseconds, moment_at
+from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
+from ..clock import StoreClock
+from ..errors import StoreClosed
+from ..records import (
+    AddOutcome,
+    ClaimedTask,
+    Counts,
+    FireOutcome,
+    NodeView,
+    ScheduleView,
+    TaskRow,
+    TaskView,
+)
+from ..requests import (
+    Beat,
+    Change,
+    Claims,
+    Fire,
+    Purge,
+    PurgeDeadLetters,
+    PurgeExpired,
+    PurgeResults,
+    PurgeWaiting,
+    Query,
+    ScheduleChange,
+    Settlement,
+)
+from ._answers import add_outcome, counts_of, edited_of, fire_outcome, survey_of
+from ._connect import Address
+from ._durability import durability
+from ._hints import Listener
+from ._requests import (
+    change_arguments,
+    exchange_arguments,
+    fire_arguments,
+    lease_pair,
+    plan_arguments,
+    query_arguments,
+    reconcile_arguments,
+)
+from ._rows import (
+    Answer,
+    Unreadable,
+    claimed_of,
+    duration_us,
+    node_of,
+    schedule_of,
+    task_arguments,
+    views_of,
+)
+from ._server import NAME, Argument, Server
+
+DAY_S: Final = 86_400.0
+KEYS_VERSION: Final = 1
+"""Of how things are kept."""
+_INCARNATION_FIRST_MAX: Final = 2**22 - 1
+_NAME: Final = re.compile(r"[^{}\s]{1,200}")
+
+
+class KeysTooNew(RuntimeError):
+    """What is kept was written by a newer OnCue than this one: the caller's fault."""
+
+    def __init__(self, keys: str, found: int) -> None:
+        super().__init__(
+            f"the keys {keys!r} have version {found}, and this OnCue knows none newer than "
+            f"{KEYS_VERSION}: upgrade OnCue, or name other keys"
+        )
+        self.keys = keys
+        self.found = found
+
+
+class RedisStore:
+    """A `Store` in a Redis server.
+
+    `url` is `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path`, or
+    `redis+cluster://` and `rediss+cluster://`. All keys begin with `{jobs_key}`, but for those of
+    what waits, by due time: they begin with `run_times_key`, then `{jobs_key}`. With `result_ttl_s`
+    0 no result is written. `client_options` are arguments of coredis's client. `clock` is for
+    tests: the time goes with each call, and is not the server's. Raises ValueError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: StoreClock | None = None,
+        result_ttl_s: float = DAY_S,
+        dead_letter_ttl_s: float = 7 * DAY_S,
+        jobs_key: str = "apscheduler.jobs",
+        run_times_key: str = "apscheduler.run_times",
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name in (jobs_key, run_times_key):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"a key is a name without blanks and braces, got {name!r}")
+        self._jobs = f"{{{jobs_key}}}"
+        keys = (self._jobs, f"{run_times_key}{self._jobs}")
+        self._server = Server(Address(url), client_options or {}, keys)
+        self._clock = clock
+        self._sender = str(ids.new_task_id())
+        self._result_ttl_us = duration_us(result_ttl_s)
+        self._dead_ttl_us = duration_us(dead_letter_ttl_s)
+        self._listener = self._make_listener()
+        self._open = False
+        self.parked = 0
+        """How many rows that could not be read this store has set aside, held with their error."""
+
+    def __repr__(self) -> str:
+        state = "open" if self._open else "closed"
+        return f"<RedisStore {state} {self._server.address} keys={self._jobs}>"
+
+    # --- life ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        if self._open:
+            return
+        await self._server.open()
+        self._open = True
+        try:
+            found = int(await self._call("open", KEYS_VERSION))
+            if found > KEYS_VERSION:
+                raise KeysTooNew(self._jobs, found)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._listener = self._make_listener()
+            await self._server.close()
+
+    def _make_listener(self) -> Listener:
+        return Listener(self._server, f"{self._jobs}:hints", self._sender)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise StoreClosed(NAME)
+
+    async def _call(self, script: str, *arguments: Argument, doing: str | None = None) -> Any:
+        self._check_open()
+        now = "" if self._clock is None else microseconds(self._clock.now())
+        ttl_ms = -(-self._result_ttl_us // 1000)
+        everything = (now, self._sender, ttl_ms, *arguments)
+        return await self._server.call(script, doing or script, everything)
+
+    async def next_hint(self) -> str | None:
+        self._check_open()
+        return await self._listener.next_hint()
+
+    async def durability(self) -> Durability:
+        self._check_open()
+        return await durability(self._server)
+
+    # --- nodes -----------------------------------------------------------------------------
+
+    async def join(self, node: str, *, beat_s: float | None = None, restarted: bool = False) -> int:
+        first = 1 + ids.new_task_id().int % _INCARNATION_FIRST_MAX
+        beat = "-" if beat_s is None else repr(beat_s)
+        return int(await self._call("join", node, beat, int(restarted), first))
+
+    async def leave(self, node: str, incarnation: int) -> int:
+        return int(await self._call("leave", node, incarnation))
+
+    async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
+        arguments = [part for each in beats for part in (each.node, each.incarnation)]
+        pulses = await self._call("heartbeat", len(beats), *arguments)
+        return [Pulse(pulse.decode()) for pulse in pulses]
+
+    async def reconcile(self, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
+        leases = list(held)
+        arguments = reconcile_arguments(node, incarnation, leases)
+        void: list[int]
+        void, returned = await self._call("reconcile", *arguments)
+        return Reconciled(void=frozenset(leases[place] for place in void), returned=returned)
+
+    async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
+        while True:
+            answers = await self._call("rescue", node, *lease_pair(first_lease), limit)
+            rescued = await self._read(answers)
+            if rescued is not None:
+                return rescued
+
+    async def nodes(self) -> list[NodeView]:
+        views = [node_of(each) for each in await self._call("list_nodes", doing="nodes")]
+        return sorted(views, key=lambda view: view.node)
+
+    # --- tasks -----------------------------------------------------------------------------
+
+    async def add(self, rows: Sequence[TaskRow]) -> list[AddOutcome]:
+        arguments = [part for row in rows for part in task_arguments(row)]
+        return [add_outcome(each) for each in await self._call("add", len(rows), *arguments)]
+
+    async def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        claims: Claims | None = None,
+        *,
+        survey: bool = False,
+    ) -> Exchanged:
+        if claims is not None and any(claim.limit < 0 for claim in claims.queues):
+            raise ValueError(f"a claim's limit must be 0 or more, got {claims.queues!r}")
+        arguments = exchange_arguments(settlements, claims, survey)
+        refused: list[int]
+        more: list[bytes]
+        refused, answers, more, found = await self._call("exchange", *arguments)
+        refusals = [settlements[place] for place in refused]
+        claimed = await self._read(answers)
+        if claimed is None:  # what can be read waits again, and the rest does no more
+            again = await self.exchange((), claims, survey=survey)
+            return replace(again, refused=refusals)
+        return Exchanged(
+            claimed=claimed,
+            refused=refusals,
+            more=frozenset(name.decode() for name in more),
+            survey=survey_of(found),
+        )
+
+    async def _read(self, answers: Sequence[Answer]) -> list[ClaimedTask] | None:
+        """The tasks claimed; or, where one cannot be read, None: it is set aside, the rest put
+        back, and their leases, which nobody has seen, may be given again."""
+        claimed: list[ClaimedTask] = []
+        unreadable: dict[int, str] = {}
+        for place, answer in enumerate(answers):
+            try:
+                claimed.append(claimed_of(answer))
+            except (ValueError, TypeError, OverflowError) as error:
+                unreadable[place] = str(error)
+        if not unreadable:
+            return claimed
+        fences = [(answer[0], answer[3]) for answer in answers]
+        bad = [part for place, why in unreadable.items() for part in (*fences[place], why)]
+        rest = [each for place, each in enumerate(fences) if place not in unreadable]
+        good = [part for fence in rest for part in fence]
+        await self._call("park", len(unreadable), *bad, len(rest), *good, 0)
+        self._tell_parked("live", unreadable)
+        return None
+
+    def _tell_parked(self, table: str, why: Mapping[Any, str]) -> None:
+        self.parked += len(why)
+        structlog.stdlib.get_logger("oncue.stores.redis").error(
+            "rows that cannot be read were set aside", table=table, rows=list(why.values())
+        )
+
+    async def edit(self, changes: Sequence[Change]) -> list[Edited]:
+        arguments = [part for change in changes for part in change_arguments(change)]
+        answers = await self._call("edit", len(changes), *arguments)
+        return [edited_of(*each) for each in zip(changes, answers, strict=True)]
+
+    async def find(self, query: Query) -> list[TaskView]:
+        answers = await self._call("find", *query_arguments(query))
+        return views_of(answers, self._result_ttl_us, self._dead_ttl_us)
+
+    async def count(self, queue_name: str | None = None) -> Counts:
+        return counts_of(queue_name, await self._call("count", queue_name or ""))
+
+    async def queues(self) -> list[str]:
+        found = await self._call("list_queues", doing="queues")
+        return sorted(name.decode() for name in found)
+
+    async def purge(self, what: Purge) -> int:
+        match what:
+            case PurgeWaiting(queue_name=name):
+                return await self._purge_waiting(name)
+            case PurgeDeadLetters(queue_name=name, older_than_s=older_than_s):
+                return await self._purge("dead", name or "", duration_us(older_than_s))
+            case PurgeResults(older_than_s=older_than_s):
+                return await self._purge("results", duration_us(older_than_s))
+            case PurgeExpired():
+                dead = await self._purge("dead", "", self._dead_ttl_us)
+                return dead + await self._purge("results", self._result_ttl_us)
+            case _:
+                assert_never(what)
+
+    async def _purge(self, *arguments: Argument) -> int:
+        removed, more = 0, True
+        while more:
+            count, more = await self._call("purge", *arguments)
+            removed += count
+        return removed
+
+    async def _purge_waiting(self, name: str) -> int:
+        removed, behind, last = 0, b"0", b""
+        while behind is not None:
+            count, behind, last = await self._call("purge", "waiting", name, behind, last)
+            removed += count
+        return removed
+
+    # --- schedules -------------------------------------------------------------------------
+
+    async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        answers = await self._call("plan", len(changes), *plan_arguments(changes))
+        return [bool(each) for each in answers]
+
+    async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:
+        behind = ("", "") if after is None else (microseconds(after[0]), after[1].hex)
+        while True:
+            now_us, answers, next_us = await self._call("due", limit, *behind)
+            views, unreadable = _schedules_of(answers)
+            if not unreadable:
+                return Due(
+                    now=moment_at(now_us),
+                    schedules=views,
+                    next_due_s=None if next_us is None else next_us / 1e6,
+                )
+            parts = [part for each in unreadable.items() for part in each]
+            await self._call("park", 0, 0, len(unreadable), *parts)
+            self._tell_parked("schedules", unreadable)
+
+    async def fire(self, fires: Sequence[Fire]) -> list[FireOutcome]:
+        answers = await self._call("fire", len(fires), *fire_arguments(fires))
+        return [fire_outcome(each) for each in answers]
+
+    async def schedules(
+        self, job_ids: Sequence[UUID] | None = None, *, limit: int = 1000, after: int = 0
+    ) -> list[ScheduleView]:
+        if job_ids is None:
+            asked: tuple[Argument, ...] = ("order", limit, after)
+        else:
+            asked = ("ids", len(job_ids), *(job_id.hex for job_id in job_ids))
+        return _schedules_of(await self._call("list_schedules", *asked, doing="schedules"))[0]
+
+
+def _schedules_of(answers: Sequence[Answer]) -> tuple[list[ScheduleView], dict[bytes, str]]:
+    """What can be read, and why the rest cannot, by id."""
+    views: list[ScheduleView] = []
+    unreadable: dict[bytes, str] = {}
+    for answer in answers:
+        try:
+            views.append(schedule_of(answer))
+        except Unreadable as error:
+            unreadable[answer[0]] = str(error)
+    return views, unreadable

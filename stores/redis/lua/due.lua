@@ -1,0 +1,29 @@
+-- The schedules that are due, behind one that was seen: {now, views, time until the next or false}.
+
+local TURNS = JOBS .. ':turns'
+
+-- The rank of the first turn behind (`at`, `id`), which need not be there any more.
+local function rank_behind(at, id)
+  local low = redis.call('ZCOUNT', TURNS, '-inf', '(' .. at)
+  local high = redis.call('ZCOUNT', TURNS, '-inf', at)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if redis.call('ZRANGE', TURNS, middle, middle)[1] <= id then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+local limit, at, id = take_number(), take_optional(), take_optional()
+local stop = redis.call('ZCOUNT', TURNS, '-inf', now_text)
+local start = at and rank_behind(at, id) or 0
+local views = {}
+if start < math.min(stop, start + limit) then
+  local ids = redis.call('ZRANGE', TURNS, start, math.min(stop, start + limit) - 1)
+  for n, each in ipairs(ids) do views[n] = job_view(load_job(each)) end
+end
+local coming = redis.call('ZRANGE', TURNS, stop, stop, 'WITHSCORES')[2]
+return {now, views, coming and tonumber(coming) - now or false}

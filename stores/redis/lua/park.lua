@@ -1,0 +1,27 @@
+-- Set aside what cannot be read: tasks are held, schedules paused, each with the reason; and put back
+-- what was claimed with them.
+
+local function mine(id, lease)
+  local task = load(id)
+  return task and task.lease == lease and task
+end
+
+for _ = 1, take_number() do
+  local task, reason = mine(take(), take()), take()
+  if task then
+    release(task)
+    task.state, task.error = 'held', reason
+    save(task)
+    hold(task)
+  end
+end
+for _ = 1, take_number() do
+  local task = mine(take(), take())
+  if task then put_back(task) end
+end
+flush()
+for _ = 1, take_number() do
+  local id, reason = take(), take()
+  plan_turn(id, nil)
+  redis.call('HSET', key_of('job', id), 'error', reason)
+end

@@ -1,0 +1,114 @@
+"""What other programs wrote, and cannot be read, never stops a queue: it is set aside."""
+
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+
+from oncue.stores import ByIds, LiveTasks, ReplaceSchedule, first_lease
+from oncue.testing._store_kit import Claimer, done, ids, make_row
+from oncue.testing._suite_schedules import make_schedule, planned
+from tests import servers
+from tests.stores.redis.kit import opened
+
+pytestmark = pytest.mark.real_time
+
+
+class Place:
+    """A server of a test's own, and ways to spoil what is there."""
+
+    def __init__(self, server: servers.Valkey) -> None:
+        self.server = server
+        self.name = servers.redis_name()
+
+    def do(self, command: str, kind: str, key: UUID, *words: str) -> bytes:
+        return self.server.do(command, f"{{{self.name}}}:{kind}:{key.hex}", *words)
+
+
+SPOILT: list[tuple[str, str, list[str]]] = [
+    ("SET", "row", ["no json\n{}"]),
+    ("SET", "row", ["[]\n{}"]),
+    ("SET", "row", ['["work",0,3,1,0,null,null,"noon",null,null,null,""]\n{}']),
+    ("SET", "row", ['["work",0,3,1,0,null,null,1e30,null,null,null,""]\n{}']),
+    ("SET", "row", ['["work",0,3,1,0,null,null,1,null,null,null,""]\n[1]']),
+    ("DEL", "row", []),
+]
+
+
+@pytest.mark.parametrize(("command", "kind", "words"), SPOILT)
+async def test_a_row_that_cannot_be_read_is_set_aside(
+    command: str, kind: str, words: list[str]
+) -> None:
+    """D2.5."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            claimer = await Claimer.join(store)
+            before, bad, after, held = (make_row() for _ in range(4))
+            await store.add([held])
+            [running] = await claimer.claim()
+            await store.add([before, bad, after])
+            place.do(command, kind, bad.task_id, *words)
+            with capture_logs() as logs:
+                exchanged = await claimer.exchange(done(running))
+            assert ids(exchanged.claimed) == [before.task_id, after.task_id]
+            assert exchanged.refused == []
+            assert store.parked == 1
+            assert [entry["log_level"] for entry in logs] == ["error"]
+            assert (await store.count()).held == 1
+            assert b'"error":"' in place.do("GET", "task", bad.task_id)
+            assert await claimer.claim() == []
+            # Whoever looks sees the others.
+            views = await store.find(LiveTasks(queue_name=None, limit=10))
+            assert [view.task_id for view in views] == [before.task_id, after.task_id]
+
+
+async def test_a_running_row_that_cannot_be_read_does_not_stop_a_rescue() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            rows = [make_row(), make_row(), make_row()]
+            await store.add(rows)
+            killed = await Claimer.join(store)
+            await killed.claim()
+            anew = await Claimer.join(store)
+            place.do("SET", "row", rows[1].task_id, "x")
+            rescued = [*await anew.rescue(), *await anew.claim()]
+            assert {task.row.task_id for task in rescued} == {rows[0].task_id, rows[2].task_id}
+            assert all(task.lease >= first_lease(anew.incarnation) for task in rescued)
+            assert (await store.count()).held == 1
+
+
+async def test_a_task_whose_key_somebody_deleted_stops_nobody() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            claimer = await Claimer.join(store)
+            rows = [make_row(), make_row()]
+            await store.add(rows)
+            place.do("DEL", "task", rows[0].task_id)
+            assert ids(await claimer.claim()) == [rows[1].task_id]
+            assert await store.find(ByIds(task_ids=[rows[0].task_id])) == []
+
+
+async def test_a_schedule_that_cannot_be_read_is_paused_and_the_others_are_fired() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            bad, good = await planned(store, make_schedule(), make_schedule())
+            place.do("HSET", "job", bad.row.job_id, "row", "no json")
+            with capture_logs() as logs:
+                due = await store.due(10)
+            assert [view.row for view in due.schedules] == [good.row]
+            assert [entry["log_level"] for entry in logs] == ["error"]
+            assert (await store.due(10)).schedules == due.schedules
+            assert store.parked == 1
+            assert [view.row for view in await store.schedules()] == [good.row]
+            assert len(place.do("HGET", "job", bad.row.job_id, "error")) > 10
+            change = ReplaceSchedule(row=bad.row, version=bad.version)
+            assert await store.plan([change]) == [True]
+            assert place.do("HGET", "job", bad.row.job_id, "error") == b"$-1\r\n"
+            assert {view.row.job_id for view in (await store.due(10)).schedules} == {
+                bad.row.job_id,
+                good.row.job_id,
+            }
