@@ -161,11 +161,11 @@ class Scheduler(Actor[SchedulerMessage]):
             due = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
             looked_s = self.context.now()
             decisions = await self._decide(due, unread)
+            nexts: list[datetime] = []
             for batch in _batches(decisions):
-                await self._fire(batch)
+                nexts += await self._fire(batch)
             passed_s = self.context.now() - looked_s
-            nexts = [d.verdict.next_run_at for d in decisions]
-            waits += [(n - due.now).total_seconds() - passed_s for n in nexts if n is not None]
+            waits += [(moment - due.now).total_seconds() - passed_s for moment in nexts]
             if due.next_due_s is not None:
                 waits.append(due.next_due_s - passed_s)
             if len(due.schedules) < PAGE:
@@ -226,14 +226,21 @@ class Scheduler(Actor[SchedulerMessage]):
             goes_on=next_run_at is not None and next_run_at <= now,
         )
 
-    async def _fire(self, decisions: Sequence[Decided]) -> None:
+    async def _fire(self, decisions: Sequence[Decided]) -> list[datetime]:
+        """The next runs that this scheduler looks at. Where it was overtaken in a catch-up, whoever
+        did goes on with it, or is stuck in it; that shows at the next poll.
+        """
         request = FireSchedules(fires=[each.fire for each in decisions])
         outcomes = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
         events: list[SchedulerEvent] = []
         queues: set[str] = set()
+        nexts: list[datetime] = []
         for decided, outcome in zip(decisions, outcomes, strict=True):
+            is_overtaken = isinstance(outcome, Overtaken)  # by another node, or by a change
+            if decided.verdict.next_run_at and not (is_overtaken and decided.goes_on):
+                nexts.append(decided.verdict.next_run_at)
             if isinstance(outcome, Overtaken):
-                continue  # another node fired it, or somebody changed it
+                continue
             events += self._account(decided, outcome)
             if isinstance(outcome, Fired) and decided.rows:
                 queues.add(decided.view.row.queue_name)
@@ -244,6 +251,7 @@ class Scheduler(Actor[SchedulerMessage]):
         wanted = [event for event in events if self._listeners.wants(event.code)]
         if wanted:
             hint(self._events, Publish(events=wanted))
+        return nexts
 
     def _log(self, rows: Sequence[TaskRow], outcome: Fired) -> None:
         for row, added in zip(rows, outcome.outcomes, strict=True):

@@ -120,7 +120,7 @@ class InstancesFull:
 
 @record
 class Overtaken:
-    """The schedule is at another version, or gone; nothing changed."""
+    """The schedule is at another version, gone, or in somebody's hands; nothing changed."""
 
 
 FireOutcome = Fired | InstancesFull | Overtaken

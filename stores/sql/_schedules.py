@@ -2,8 +2,9 @@
 
 Rules:
 - The fence is (job_id, version) and nothing else. Who fires locks the rows first and compares them
-  then: of two who fire a version, the second waits, and finds another.
-- Rows are locked in the order of their ids, so that two calls never wait for each other.
+  then: of two who fire a version, the second finds another.
+- Who fires waits for nobody: what somebody else has locked is being fired or changed, and counts as
+  overtaken. (To wait was tried: one process that froze in a fire held up all that was due.)
 - A thousand schedules are fired by as many statements as one, where the driver can.
 """
 
@@ -232,10 +233,10 @@ def _fire(tx: Tx, fires: Sequence[Fire]) -> list[FireOutcome]:
 
 
 def _locked(tx: Tx, job_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
-    """The number and version of those that are there."""
+    """The number and version of those that are there, and in nobody's hands."""
     found = tx.rows_among(
         "SELECT job_id, number, version FROM {schedules} WHERE job_id {among}"
-        " ORDER BY job_id {for_update}",
+        " ORDER BY job_id {for_update_unlocked}",
         sorted(job_ids),
     )
     return {uuid_of(job_id): (number, version) for job_id, number, version in found}

@@ -54,7 +54,7 @@ class SharedStore:
     url: str
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def queue(self, *, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
+    def queue(self, clock: Clock | None = None, **more: Any) -> APSchedulerQueue:
         """A queue on it."""
         settings = APSchedulerSettings(
             **APSchedulerSettings.of_url(self.url), **self.settings, **more

@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal
@@ -39,28 +40,71 @@ from tests.faults.places import READS, WRITES, FaultyCursor
 
 SKEW_S_MAX: Final = 400.0
 LIMIT_S: Final = 120
+SETTINGS: Final[dict[str, Any]] = {
+    "enable_clustering": True,
+    # SQLite's processes have clocks up to 800 s apart, which is not to be taken for a death.
+    "cluster_heartbeat_interval": 1000.0,
+    "poll_interval": 0.1,
+    "max_workers": 4,
+    "sqlite_synchronous": "NORMAL",
+}
 STEP_CHANCE: Final = 0.03
 """That the clock is set anew when it is asked: with SQLite, at each transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """Before the Nth statement of a fire; or before or after the Nth commit."""
+    """Before the Nth statement of a fire; or before or after the Nth commit. `is_feigned`: it only
+    stops there, until SIGCONT.
+    """
 
     at: Literal["fire", "before", "after"]
     number: int
+    is_feigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What a process is started with."""
 
+    name: str
     store: SharedStore
     log: Path
     backend: str
     seed: int
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     death: Death | None = None
+
+
+class Firing:
+    """The process, as others see it."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._log = orders.log
+        self._log.touch()
+        context = get_context("forkserver")
+        # So that it costs milliseconds, and not a second of imports.
+        context.set_forkserver_preload(["pytest", "trio", "psycopg", __name__])
+        self._process = context.Process(target=fire, args=(orders,), daemon=True)
+        self._process.start()
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def exitcode(self) -> int | None:
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def thaw(self) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGCONT)
 
 
 class LyingClock(SystemClock):
@@ -104,7 +148,7 @@ def plant(death: Death, url: str) -> None:
     elif url.startswith(("redis", "unix")):
         die_in_fire_on_redis(death.number)
     else:
-        die_in_fire(death.number)
+        die_in_fire(death.number, signal.SIGSTOP if death.is_feigned else signal.SIGKILL)
 
 
 def die_in_fire_on_redis(number: int) -> None:
@@ -124,7 +168,7 @@ def die_in_fire_on_redis(number: int) -> None:
     setattr(Server, "call", dying)  # noqa: B010 - it is not ours
 
 
-def die_in_fire(number: int) -> None:
+def die_in_fire(number: int, by: signal.Signals) -> None:
     """Before that statement of a transaction that fires."""
     fire = _schedules.fire
 
@@ -135,7 +179,10 @@ def die_in_fire(number: int) -> None:
             nonlocal left
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                setattr(_schedules, "fire", fire)  # noqa: B010 - once is enough
+                print("here", flush=True)
+                # To the process it would go to any thread, while this one goes on.
+                signal.pthread_kill(threading.get_ident(), by)
 
         tx._cursor = FaultyCursor(tx._cursor, strike)
         return fire(tx, *arguments)
@@ -182,16 +229,17 @@ def fire(orders: Orders) -> None:
     disagree(random)
     if orders.death is not None:
         plant(orders.death, orders.store.url)
-    queue = orders.store.queue(clock=LyingClock(random), **orders.settings)
+    queue = orders.store.queue(LyingClock(random), cluster_id=orders.name, **SETTINGS)
     restarted = anyio.run(_until_told, queue, backend=orders.backend)
     if restarted:
         sys.exit(f"restarted: {restarted}")
 
 
-async def _until_told(queue: APSchedulerQueue) -> list[str]:
-    async def work(task: TaskData) -> None:
-        """Done."""
+async def work(task: TaskData) -> None:
+    """Done."""
 
+
+async def _until_told(queue: APSchedulerQueue) -> list[str]:
     queue.register_handler("work", work)
     spec = SupervisorSpec("app", children=[queue.child_spec()])
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:

@@ -8,8 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -21,22 +19,15 @@ import pytest
 from oncue.stores import AddSchedule, ReplaceSchedule, ScheduleView
 from tests.faults.cluster import until
 from tests.faults.conftest import SharedStore
-from tests.faults.firing import Death, Orders, fire
+from tests.faults.firing import SETTINGS, Death, Firing, Orders
 from tests.faults.nights import Planned, complaints, every, has_random_ids, kept, night
 
 PROCESSES: Final = 6
 PLACES: Final = range(2, 8)
 """Statements of a fire before which a process dies: from the one after the lock to the last."""
 MIXED: Final = ("asyncio", "trio")
+PATIENCE_S: Final = 10.0
 TICK: Final = timedelta(seconds=0.2)
-SETTINGS: Final = {
-    "enable_clustering": True,
-    # SQLite's processes have clocks up to 800 s apart, which is not to be taken for a death.
-    "cluster_heartbeat_interval": 1000.0,
-    "poll_interval": 0.1,
-    "max_workers": 4,
-    "sqlite_synchronous": "NORMAL",
-}
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time, pytest.mark.watchdog(120)]
 
@@ -51,13 +42,10 @@ class Race:
         self.folder = folder
         self.deaths = self._plan_deaths()
         self.started = 0
-        self.doomed: list[BaseProcess] = []
-        self.others: list[BaseProcess] = []
+        self.doomed: list[Firing] = []
+        self.others: list[Firing] = []
         self.planned: dict[UUID, Planned] = {}
         self.meddled = 0
-        # So that a process costs milliseconds, and not a second of imports.
-        self._spawn = get_context("forkserver")
-        self._spawn.set_forkserver_preload(["pytest", "trio", "psycopg", "tests.faults.firing"])
 
     def _plan_deaths(self) -> list[Death | None]:
         """In each place of a fire, at commits, and (None) from outside."""
@@ -78,44 +66,37 @@ class Race:
         name = f"process-{self.started}"
         death = self.deaths.pop() if self.deaths else None
         orders = Orders(
+            name=name,
             store=self.shared,
-            settings={**SETTINGS, "cluster_id": name},
             log=self.folder / f"{name}.log",
             backend=MIXED[self.started % 2],
             seed=self.random.getrandbits(32),
             death=death,
         )
-        process = self._spawn.Process(target=fire, args=(orders,), name=name, daemon=True)
-        orders.log.touch()
-        process.start()
         self.started += 1
-        (self.doomed if death else self.others).append(process)
+        (self.doomed if death else self.others).append(Firing(orders))
 
     def replace_the_dead(self) -> None:
-        for process in [each for each in self.doomed if not each.is_alive()]:
+        for process in [each for each in self.doomed if each.exitcode is not None]:
             self.doomed.remove(process)
-            assert process.exitcode == -signal.SIGKILL, self.said(process)
+            assert process.exitcode == -signal.SIGKILL, process.said
             self.start()
 
     def kill_one(self) -> None:
         victim = self.random.choice(self.others)
-        assert victim.is_alive(), self.said(victim)
+        assert victim.exitcode is None, victim.said
         self.others.remove(victim)
         victim.kill()
-        victim.join()
         self.start()
 
     async def stop(self) -> None:
         """All of them, in an orderly way; no actor of theirs may have been restarted."""
-        await until(lambda: all("up\n" in self.said(each) for each in self.others))
+        await until(lambda: all("up\n" in each.said for each in self.others))
         for process in self.others:
             process.terminate()
-        await until(lambda: not any(each.is_alive() for each in self.others))
+        await until(lambda: all(each.exitcode is not None for each in self.others))
         for process in self.others:
-            assert process.exitcode == 0, self.said(process)
-
-    def said(self, process: BaseProcess) -> str:
-        return (self.folder / f"{process.name}.log").read_text()
+            assert process.exitcode == 0, process.said
 
     # --- schedules ---------------------------------------------------------------------------
 
@@ -157,7 +138,6 @@ async def race(shared_store: SharedStore, tmp_path: Path, seed: int) -> AsyncIte
     finally:
         for process in [*race.doomed, *race.others]:
             process.kill()
-            process.join()
         await race.store.close()
 
 
@@ -186,3 +166,40 @@ async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race)
     assert len(race.planned) > 2 * PROCESSES
     assert race.meddled
     assert results
+
+
+@pytest.mark.parametrize("shared_store", ["postgresql", "mysql"], indirect=True)
+async def test_who_freezes_in_a_fire_holds_up_no_other_schedule(
+    shared_store: SharedStore, tmp_path: Path
+) -> None:
+    """D3.1. SQLite is held up by whoever writes. What is frozen itself goes on when it thaws."""
+    random = Random(1)
+    frozen, other = night(random)[:2]
+    store = shared_store.store()
+    await store.open()
+    await store.plan([AddSchedule(row=frozen.row)])
+    orders = Orders(
+        name="frozen",
+        store=shared_store,
+        log=tmp_path / "frozen.log",
+        backend="asyncio",
+        seed=1,
+        death=Death(at="fire", number=PLACES[-2], is_feigned=True),
+    )
+    process = Firing(orders)
+    try:
+        await until(lambda: "here\n" in process.said)
+        await store.plan([AddSchedule(row=other.row)])
+        async with shared_store.queue(cluster_id="other", **SETTINGS):
+            with anyio.fail_after(PATIENCE_S):
+                while await store.schedules([other.row.job_id]):  # noqa: ASYNC110 - by the queue
+                    await anyio.sleep(0.02)
+            assert [view.row for view in await store.schedules()] == [frozen.row]
+            process.thaw()
+            with anyio.fail_after(PATIENCE_S):
+                while await store.schedules():  # noqa: ASYNC110 - by either
+                    await anyio.sleep(0.02)
+        assert await complaints([frozen, other], store) == {}
+    finally:
+        process.kill()
+        await store.close()
