@@ -1,6 +1,7 @@
 """Schedules on several nodes: who fires, what is passed over, and what an outage costs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,7 +16,7 @@ from oncue import TaskData
 from oncue.actors.errors import DuplicateJob, JobContested
 from oncue.actors.schedules import occurrence_id
 from oncue.actors.triggers import encode
-from oncue.stores import AddSchedule, MemoryStore, ReplaceSchedule, ScheduleRow
+from oncue.stores import AddSchedule, Fire, MemoryStore, Overtaken, ReplaceSchedule, ScheduleRow
 from oncue.testing import VirtualClock
 from tests.flow.cluster import Cluster, NodeQueue
 from tests.flow.kit import ok, task
@@ -237,6 +238,26 @@ async def test_a_long_catch_up_is_one_for_max_instances(clock: VirtualClock) -> 
         assert node.metrics["skipped_runs"] == 0
         await anyio.sleep(60)
         assert node.metrics["skipped_runs"] == 1
+
+
+async def test_who_is_overtaken_in_a_catch_up_looks_again_at_its_next_poll(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D3.3. Another may be stuck in it: to look at once, and again, would be a loop."""
+    cluster, tries = Cluster(clock), 0
+
+    async def fire(_: MemoryStore, fires: Sequence[Fire]) -> list[Overtaken]:
+        nonlocal tries
+        tries += 1
+        return [Overtaken() for _ in fires]
+
+    async with cluster.node("a") as node:
+        await node.add_interval_job("nobody's", minutes=1, coalesce=False, misfire_grace_time=None)
+    monkeypatch.setattr(MemoryStore, "fire", fire)
+    cluster.ahead_s = 250 * 60
+    async with cluster.node("b") as node:
+        await anyio.sleep(10 * node.settings.poll_interval)
+    assert 10 <= tries <= 15
 
 
 async def test_many_that_catch_up_take_turns_with_others(clock: VirtualClock) -> None:
