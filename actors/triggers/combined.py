@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
-from typing import Annotated, ClassVar, Final, Literal, get_args
+from typing import Annotated, ClassVar, Final, Literal, TypeGuard, get_args
 
 from pydantic import Field
-from typing_extensions import TypeIs
 
 from .base import AS_JSON, TICK, check_bounds
 from .calendar import CalendarTrigger
@@ -108,7 +107,7 @@ Trigger = Annotated[
 _KINDS: Final = get_args(get_args(Trigger)[0])
 
 
-def is_trigger(value: object) -> TypeIs[Trigger]:
+def is_trigger(value: object) -> TypeGuard[Trigger]:
     """Whether it is one of ours."""
     return isinstance(value, _KINDS)
 

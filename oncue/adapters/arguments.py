@@ -45,18 +45,19 @@ def as_uuid(task_id: UUID | str) -> UUID:
 
 def as_queue_name(name: str) -> str:
     """For whoever names a queue, though no task has brought the name. Raises ValueError."""
-    try:
-        return _NAME.validate_python(name, strict=True)
-    except ValidationError as error:
-        raise ValueError(f"queue_name: {error.errors()[0]['msg']}, not {name!r}") from None
+    return _as_name("queue_name", name)
 
 
 def as_job_name(name: str) -> str:
     """What people call a job. Raises ValueError."""
+    return _as_name("name", name)
+
+
+def _as_name(argument: str, name: str) -> str:
     try:
         return _NAME.validate_python(name, strict=True)
     except ValidationError as error:
-        raise ValueError(f"name: {error.errors()[0]['msg']}, not {name!r}") from None
+        raise ValueError(f"{argument}: {error.errors()[0]['msg']}, not {name!r}") from None
 
 
 def as_queue_name_or_all(name: str | None) -> str | None:
