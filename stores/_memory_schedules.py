@@ -135,6 +135,5 @@ class Schedules:
             row=schedule.row,
             version=schedule.version,
             number=schedule.number,
-            live=self._tables.runs[schedule.row.job_id],
             goes_on=None is not schedule.goes_on_at == schedule.row.next_run_at,
         )

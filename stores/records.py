@@ -93,14 +93,13 @@ class ScheduleView:
     """A schedule as it stands.
 
     `version` is what a `ReplaceSchedule` or `Fire` must know. `number` counts schedules in the
-    order added, and stays. `live` is how many live tasks are runs of it. `goes_on`: its next run is
+    order added, and stays. `goes_on`: its next run is
     one that was due already when a `Fire` added those before it.
     """
 
     row: ScheduleRow
     version: int
     number: int
-    live: int
     goes_on: bool = False
 
 

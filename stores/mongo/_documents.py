@@ -192,7 +192,7 @@ def schedule_fields(row: ScheduleRow) -> Document:
     }
 
 
-def schedule_view_of(document: Document, live: int) -> ScheduleView:
+def schedule_view_of(document: Document) -> ScheduleView:
     """A schedule. Raises one of `UNREADABLE`."""
     next_run_us = _typed(document, "next_run_us", int, _MAYBE)
     return ScheduleView(
@@ -211,5 +211,4 @@ def schedule_view_of(document: Document, live: int) -> ScheduleView:
         version=_typed(document, "version", int),
         goes_on=None is not document.get("goes_on_us") == next_run_us,
         number=_typed(document, "number", int),
-        live=live,
     )

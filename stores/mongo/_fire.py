@@ -26,8 +26,7 @@ from ..records import Added, Fired, FireOutcome, InstancesFull, Overtaken, TaskR
 from ..requests import Fire
 from ._add import add
 from ._call import Call
-from ._schedules import live_runs
-from ._schema import HELD, WAITING, Document
+from ._schema import HELD, IS_LIVE, RUNS, WAITING, Document
 
 
 def fire(call: Call, fires: Sequence[Fire]) -> list[FireOutcome]:
@@ -86,17 +85,28 @@ def _versions(call: Call, job_ids: Sequence[UUID]) -> dict[UUID, int]:
 def _full(call: Call, fires: Sequence[Fire]) -> dict[UUID, FireOutcome]:
     """Those that have as many live runs as they may, not counting what is owed to this version."""
     limited = [each for each in fires if each.rows and each.instances_max is not None]
-    live = live_runs(call, [each.job_id for each in limited], owed=True)
+    live = _live_runs(call, [each.job_id for each in limited])
     full: dict[UUID, FireOutcome] = {}
     for each in limited:
-        runs = sum(
-            number
-            for (job_id, owed_to), number in live.items()
-            if job_id == each.job_id and owed_to != each.version
-        )
+        owed = live.get(each.job_id, {})
+        runs = sum(number for owed_to, number in owed.items() if owed_to != each.version)
         if each.instances_max is not None and runs >= each.instances_max:
             full[each.job_id] = InstancesFull(live=runs)
     return full
+
+
+def _live_runs(call: Call, job_ids: Sequence[UUID]) -> dict[UUID, dict[int | None, int]]:
+    """How many live tasks are runs of each, apart by the version that they are owed to."""
+    if not job_ids:
+        return {}
+    steps: list[Document] = [
+        {"$match": {"state": IS_LIVE, "job_id": {"$in": list(job_ids)}}},
+        {"$group": {"_id": {"job": "$job_id", "owed": "$owed_to"}, "runs": {"$sum": 1}}},
+    ]
+    counts: dict[UUID, dict[int | None, int]] = {}
+    for group in call.tasks.aggregate(steps, hint=RUNS, session=call.session):
+        counts.setdefault(group["_id"]["job"], {})[group["_id"].get("owed")] = group["runs"]
+    return counts
 
 
 def _move_on(call: Call, fires: Sequence[Fire], full: Container[UUID]) -> set[UUID]:

@@ -25,7 +25,7 @@ from ._add import insert
 from ._call import Call
 from ._database import Conflict
 from ._documents import UNREADABLE, given, schedule_fields, schedule_view_of
-from ._schema import DUE, IS_LIVE, RUNS, Document
+from ._schema import DUE, Document
 
 _ORDER: Final = [("next_run_us", ASCENDING), ("_id", ASCENDING)]
 
@@ -105,7 +105,7 @@ def _apply(call: Call, change: ReplaceSchedule | RemoveSchedule) -> bool:
 def due(call: Call, limit: int, after: tuple[datetime, UUID] | None) -> Due:
     """What is due, and when more will be. What cannot be read is parked: not planned any more."""
     while True:
-        views, unreadable = _views(call, _due(call, limit, after) if limit else [])
+        views, unreadable = _views(_due(call, limit, after) if limit else [])
         coming = call.schedules.find_one(
             {"next_run_us": {"$gt": call.now_us}}, {"next_run_us": 1}, sort=_ORDER, hint=DUE
         )
@@ -134,41 +134,23 @@ def find(call: Call, job_ids: Sequence[UUID] | None, limit: int, after: int) -> 
     """What can be read of the schedules asked for."""
     if job_ids is None:
         listed = call.schedules.find({"number": {"$gt": after}}).sort("number").limit(limit)
-        return _views(call, list(listed) if limit else [])[0]
+        return _views(list(listed) if limit else [])[0]
     asked = list(dict.fromkeys(job_ids))
-    views, _ = _views(call, list(call.schedules.find({"_id": {"$in": asked}})))
+    views, _ = _views(list(call.schedules.find({"_id": {"$in": asked}})))
     there = {view.row.job_id: view for view in views}
     return [there[job_id] for job_id in job_ids if job_id in there]
 
 
-def _views(call: Call, found: Sequence[Document]) -> tuple[list[ScheduleView], dict[object, str]]:
+def _views(found: Sequence[Document]) -> tuple[list[ScheduleView], dict[object, str]]:
     """The views of what can be read, and why the others cannot, by id."""
-    live = live_runs(call, [document["_id"] for document in found])
     views: list[ScheduleView] = []
     unreadable: dict[object, str] = {}
     for document in found:
         try:
-            views.append(schedule_view_of(document, live.get((document["_id"], None), 0)))
+            views.append(schedule_view_of(document))
         except UNREADABLE as error:
             unreadable[document["_id"]] = str(error)
     return views, unreadable
-
-
-def live_runs(
-    call: Call, job_ids: Sequence[UUID], owed: bool = False
-) -> dict[tuple[UUID, int | None], int]:
-    """How many live tasks are runs of each; with `owed`, apart by the version they are owed to."""
-    if not job_ids:
-        return {}
-    steps: list[Document] = [
-        {"$match": {"state": IS_LIVE, "job_id": {"$in": list(job_ids)}}},
-        {"$group": {"_id": {"job": "$job_id", "owed": "$owed_to"}, "runs": {"$sum": 1}}},
-    ]
-    counts: dict[tuple[UUID, int | None], int] = {}
-    for group in call.tasks.aggregate(steps, hint=RUNS, session=call.session):
-        key = group["_id"]["job"], group["_id"].get("owed") if owed else None
-        counts[key] = counts.get(key, 0) + group["runs"]
-    return counts
 
 
 def _park(call: Call, job_id: object, why: str) -> None:

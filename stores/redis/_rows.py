@@ -278,7 +278,7 @@ def schedule_row(row: ScheduleRow) -> bytes:
 
 def schedule_of(answer: Answer) -> ScheduleView:
     """What `job_view` in Lua gives. Raises Unreadable."""
-    key, row, next_us, number, changes, live, goes_on = answer
+    key, row, next_us, number, changes, goes_on = answer
     try:
         name, queue, task, trigger, grace_s, coalesce, instances_max, created = from_json(row)
         return ScheduleView(
@@ -296,7 +296,6 @@ def schedule_of(answer: Answer) -> ScheduleView:
             ),
             version=int(number) << CHANGES_BITS | changes,
             number=int(number),
-            live=live,
             goes_on=bool(goes_on),
         )
     except (ValueError, TypeError, AttributeError, OverflowError) as error:

@@ -29,11 +29,7 @@ from ._schema import SCHEDULE_COLUMNS
 _LISTED: Final = ", ".join(SCHEDULE_COLUMNS)
 _MARKS: Final = ", ".join("?" * len(SCHEDULE_COLUMNS))
 _SET: Final = ", ".join(f"{name} = ?" for name in SCHEDULE_COLUMNS)
-_VIEW: Final = (
-    "s.number, s.version, s.goes_on_us,"
-    " (SELECT count(*) FROM {live} AS t {by_job} WHERE t.job_id = s.job_id), "
-    + ", ".join(f"s.{name}" for name in SCHEDULE_COLUMNS)
-)
+_VIEW: Final = f"s.number, s.version, s.goes_on_us, {', '.join(f's.{n}' for n in SCHEDULE_COLUMNS)}"
 # As for tasks: SQLite keeps any type in any column, and other programs may write there.
 _KINDS: Final[tuple[tuple[type, ...], ...]] = (
     (UUID, bytes),
@@ -168,7 +164,7 @@ def _read(found: Sequence[Columns]) -> tuple[list[ScheduleView], dict[int, str]]
 
 def _view_of(columns: Columns) -> ScheduleView:
     """The schedule in the values of `_VIEW`. Raises ValueError or OverflowError."""
-    number, version, goes_on_us, live, *rest = columns
+    number, version, goes_on_us, *rest = columns
     for column, value, kinds in zip(SCHEDULE_COLUMNS, rest, _KINDS, strict=True):
         if not isinstance(value, kinds):
             raise ValueError(f"{column} is {value!r}")
@@ -190,7 +186,6 @@ def _view_of(columns: Columns) -> ScheduleView:
         ),
         version=version,
         number=number,
-        live=live,
         goes_on=None is not goes_on_us == next_run_us,
     )
 

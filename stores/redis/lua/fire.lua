@@ -19,7 +19,7 @@ local function fire()
   else
     remove_job(id)
   end
-  local live = runs_of(id)
+  local live = tonumber(redis.call('HGET', JOBS .. ':runs', id) or 0)
   local is_full = limit and rows > 0 and live >= limit
   if next and goes_on and not is_full then
     redis.call('HSET', key_of('job', id), 'goes_on', next)
