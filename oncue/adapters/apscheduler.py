@@ -16,6 +16,7 @@ from oncue.actors.handlers import ExecutorKind
 from oncue.actors.messages import ListNodes
 from oncue.actors.puller import BY_HAND
 from oncue.adapters.base import HEALTH_S
+from oncue.adapters.job_stores import StoreSettings, installed_stores, make_store
 from oncue.adapters.metadata import QueueCapability, QueueMetadata
 from oncue.adapters.scheduled import ScheduledQueue, ScheduledQueueSettings
 from oncue.adapters.store_queue import CAPABILITIES, Interval, figures
@@ -33,8 +34,8 @@ from oncue.stores import (
 from oncue.stores.task import NAME_PATTERN
 
 RedisKey = Annotated[str, Field(pattern=r"^[^{}\s]{1,200}$")]
-JobStoreType = Literal["memory", "sqlalchemy", "mongodb", "redis"]
-
+BUILT_IN = ("memory", "sqlalchemy", "mongodb", "redis")
+"""The job stores of our own; `oncue.stores` is the entry-point group of others'."""
 EMBEDDED_URL = "sqlite:///oncue.db"
 MONGODB_URL = "mongodb://localhost:27017"
 REDIS_URL = "redis://localhost:6379/0"
@@ -50,9 +51,10 @@ ALONE = "single"
 class APSchedulerSettings(ScheduledQueueSettings):
     """What can be set on the apscheduler queue. Times are seconds."""
 
-    job_store_type: JobStoreType = "memory"
+    job_store_type: str = "memory"
     """Where tasks are kept: `memory` is gone with the process; `sqlalchemy` is SQLite, PostgreSQL,
-    MySQL or MariaDB; `redis` is Redis 6.2 or later, or Valkey; `mongodb` is MongoDB."""
+    MySQL or MariaDB; `redis` is Redis 6.2 or later, or Valkey; `mongodb` is MongoDB; any other is
+    the name of an entry point in the group `oncue.stores`."""
     job_store_url: Annotated[str | None, Field(repr=False)] = None
     """The store's address, `postgresql://user:password@host/name`; without one, `sqlalchemy` is
     the file `oncue.db` of SQLite, and `redis` and `mongodb` are this machine's servers."""
@@ -77,6 +79,8 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """What the keys of due times begin with there, before those braces."""
     redis_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
     """Arguments of coredis's client, such as `ssl_context` or `stream_timeout`."""
+    job_store_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
+    """What a job store of another distribution takes besides its address."""
     executor_type: Literal["asyncio", "async", "thread", "process"] = "thread"
     """Where plain functions run that do not say it themselves: `asyncio` and `async` are both the
     event loop. Async functions always run there."""
@@ -86,6 +90,18 @@ class APSchedulerSettings(ScheduledQueueSettings):
     """This process's own name among them, unlike any other's; None: one is made up."""
     cluster_heartbeat_interval: Interval = 30.0
     """Seconds between heartbeats. Who misses four is given up, and others take over."""
+
+    @field_validator("job_store_type")
+    @classmethod
+    def _is_there(cls, kind: str) -> str:
+        known = BUILT_IN if kind in BUILT_IN else (*BUILT_IN, *installed_stores())
+        if kind not in known:
+            raise PydanticCustomError(
+                "no_store",
+                "no job store is named {name}; there is: {known}",
+                {"name": repr(kind), "known": ", ".join(known)},
+            )
+        return kind
 
     @field_validator("job_store_url")
     @classmethod
@@ -99,12 +115,28 @@ class APSchedulerSettings(ScheduledQueueSettings):
                 "a memory job store has no address; for a store that keeps tasks, set "
                 "job_store_type to sqlalchemy, redis or mongodb",
             )
+        if kind not in BUILT_IN:
+            return url  # its maker knows
         with suppress(ModuleNotFoundError):  # a driver is missed when the store is made
             try:
                 _read_url(kind, url)
             except ValueError as error:
                 raise PydanticCustomError("no_address", "{why}", {"why": str(error)}) from None
         return url
+
+    @field_validator("job_store_options")
+    @classmethod
+    def _are_taken(
+        cls, options: dict[str, Any] | None, info: ValidationInfo
+    ) -> dict[str, Any] | None:
+        kind = info.data.get("job_store_type")
+        if options and kind in BUILT_IN:
+            raise PydanticCustomError(
+                "not_taken",
+                "the job store {kind} has settings of its own, and takes no options",
+                {"kind": kind},
+            )
+        return options
 
     @field_validator("sqlalchemy_engine_options")
     @classmethod
@@ -128,8 +160,8 @@ class APSchedulerSettings(ScheduledQueueSettings):
     def of_url(cls, url: str) -> dict[str, Any]:
         """A server's or a file's address."""
         scheme = url.partition(":")[0].partition("+")[0]
-        kind = "redis" if scheme in REDIS_SCHEMES else "sqlalchemy"
-        kind = "mongodb" if scheme == "mongodb" else kind
+        own = {**dict.fromkeys(REDIS_SCHEMES, "redis"), "mongodb": "mongodb"}
+        kind = scheme if scheme in installed_stores() else own.get(scheme, "sqlalchemy")
         return {"job_store_type": kind, "job_store_url": url}
 
     @property
@@ -138,7 +170,7 @@ class APSchedulerSettings(ScheduledQueueSettings):
         return "async" if self.executor_type == "asyncio" else self.executor_type
 
 
-def _read_url(kind: JobStoreType, url: str) -> None:
+def _read_url(kind: str, url: str) -> None:
     """Raises ValueError for what is no address, ModuleNotFoundError without the driver."""
     if kind == "mongodb":
         from oncue.stores import mongo
@@ -193,6 +225,18 @@ class APSchedulerQueue(ScheduledQueue):
                 result_ttl_s=settings.result_ttl,
                 dead_letter_ttl_s=settings.dead_letter_ttl,
                 result_cache_limit=settings.result_cache_limit,
+            )
+        if settings.job_store_type not in BUILT_IN:
+            return make_store(
+                settings.job_store_type,
+                StoreSettings(
+                    url=settings.job_store_url,
+                    options=settings.job_store_options or {},
+                    result_ttl_s=settings.result_ttl,
+                    dead_letter_ttl_s=settings.dead_letter_ttl,
+                    clock=clock,
+                    hold=self._clock.hold,
+                ),
             )
         # A driver is loaded by whoever uses it.
         if settings.job_store_type == "redis":
@@ -343,5 +387,5 @@ MODULE_METADATA = QueueMetadata(
     settings=APSchedulerSettings,
     url_schemes=frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})
     | REDIS_SCHEMES
-    | {"mongodb", "mongodb+srv"},
+    | {"mongodb", "mongodb+srv", *installed_stores()},
 )

@@ -86,7 +86,11 @@ def test_settings_made_by_hand_show_no_password_either() -> None:
         (mongo("mongodb://me:hunter2@"), "job_store_url: no address of a MongoDB"),
         (mongo("mongodb://me:hunter2:x@db/"), "job_store_url: no address of a MongoDB"),
         (mongo("mongodb://db:hunter2/"), "job_store_url: no address of a MongoDB"),
-        ({"job_store_type": "sqlite"}, "job_store_type: Input should be 'memory', 'sqlalchemy'"),
+        (
+            {"job_store_type": "sqlite"},
+            "job_store_type: no job store is named 'sqlite'; there",
+        ),
+        ({"job_store_options": {"x": 1}}, "job_store_options: the job store memory has settings"),
         ({"job_store_url": "sqlite:///x"}, "job_store_url: a memory job store has no address"),
         ({"executor_type": "gevent"}, "executor_type: Input should be 'asyncio', 'async', "),
         ({"max_tasks_per_queue": 1}, "max_tasks_per_queue: no such key"),
