@@ -83,9 +83,12 @@ class Node:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def ask_to_stop(self) -> None:
+        self._process.terminate()
+
     async def stop(self) -> None:
         """An orderly end; its exit status must be 0."""
-        self._process.terminate()
+        self.ask_to_stop()
         await self.ended()
         assert self.returncode == 0, self.said
 

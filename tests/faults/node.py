@@ -20,13 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from pymongo import monitoring
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-)
 
 from oncue import TaskData, open_queue
 
@@ -103,36 +96,37 @@ class Death:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class DeadlyWrites(CommandListener):
-    """Of MongoDB's driver, each of which is a commit there."""
-
-    commands = frozenset({"insert", "update", "delete", "findAndModify", "commitTransaction"})
-
-    def __init__(self, death: Death) -> None:
-        self._death = death
-
-    def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name in self.commands:
-            self._death.before()
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        if event.command_name in self.commands:
-            self._death.after()
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        pass
-
-
 def plant_death(url: str) -> Death:
     """Between us and the driver of `url`, before a queue is opened there. It is to be armed."""
     death = Death()
     if url.startswith("mongodb"):
-        monitoring.register(DeadlyWrites(death))
+        plant_in_mongodb(death)
     elif url.startswith(("redis", "unix")):
         plant_in_redis(death)
     else:
         plant_in_sql(death)
     return death
+
+
+def plant_in_mongodb(death: Death) -> None:
+    """Each write is a commit there."""
+    from pymongo import monitoring
+
+    commands = {"insert", "update", "delete", "findAndModify", "commitTransaction"}
+
+    class DeadlyWrites(monitoring.CommandListener):
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            if event.command_name in commands:
+                death.before()
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            if event.command_name in commands:
+                death.after()
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            pass
+
+    monitoring.register(DeadlyWrites())
 
 
 def plant_in_sql(death: Death) -> None:
