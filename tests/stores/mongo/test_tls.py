@@ -28,7 +28,9 @@ def place() -> Iterator[servers.Collections]:
 @pytest.fixture
 def front(place: servers.Collections, tmp_path: Path) -> Iterator[Front]:
     server = urlsplit(place.url)
-    with tls_before(partial(anyio.connect_tcp, server.hostname, server.port), tmp_path) as front:
+    with tls_before(
+        partial(anyio.connect_tcp, server.hostname or "", server.port or 27017), tmp_path
+    ) as front:
         yield front
 
 
