@@ -32,9 +32,7 @@ def proofs(
         for item in request.session.items
         if isinstance(item, pytest.Function) and "proofs" in item.fixturenames
     ]
-    provable = [
-        diff for diff in wanted if isinstance(diff, Path) and not read_plant(diff).lacking
-    ]
+    provable = [diff for diff in wanted if isinstance(diff, Path) and not read_plant(diff).lacking]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {diff: pool.submit(prove, diff) for diff in provable}
         pool.shutdown(cancel_futures=True)
