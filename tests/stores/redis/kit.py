@@ -1,10 +1,13 @@
 """What the tests of the Redis store share."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from oncue.stores.redis import RedisStore
+from oncue.stores.redis._server import Server
 from tests import servers
 
 
@@ -18,3 +21,26 @@ async def opened(url: str | None = None, **options: Any) -> AsyncGenerator[Redis
         yield store
     finally:
         await store.close()
+
+
+def before(
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    meanwhile: Callable[[], Awaitable[object]],
+    *,
+    skip: int = 0,
+) -> None:
+    """Do something once: before a script is called, the first time or after some."""
+    call = Server.call
+    left = skip
+
+    async def calling(self: Server, name: str, *arguments: Any) -> Any:
+        nonlocal left
+        if name == script:
+            left -= 1
+            if left < 0:
+                monkeypatch.undo()
+                await meanwhile()
+        return await call(self, name, *arguments)
+
+    monkeypatch.setattr(Server, "call", calling)

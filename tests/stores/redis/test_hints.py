@@ -49,14 +49,19 @@ async def test_what_is_not_due_is_not_told_of() -> None:
 
 async def test_waiting_for_a_hint_can_be_cancelled_and_begun_again() -> None:
     name = servers.redis_name()
-    async with opened(jobs_key=name) as one, opened(jobs_key=name) as two:
-        assert await next_hint(two) is None
-        for _ in range(3):
-            with anyio.move_on_after(0.05) as scope:
-                await two.next_hint()
-            assert scope.cancelled_caught
-        await one.add([make_row()])
-        assert await next_hint(two) == "default"
+    with servers.own_valkey() as server:
+        url = server.url
+        async with opened(url, jobs_key=name) as one, opened(url, jobs_key=name) as two:
+            assert await next_hint(two) is None
+            for _ in range(3):
+                with anyio.move_on_after(0.05) as scope:
+                    await two.next_hint()
+                assert scope.cancelled_caught
+            with anyio.fail_after(5):  # nobody waits at the server any more
+                while b"blocked_clients:0" not in server.do("INFO", "clients"):  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
+            await one.add([make_row()])
+            assert await next_hint(two) == "default"
 
 
 async def test_whoever_waits_for_a_hint_holds_up_no_other_call() -> None:
