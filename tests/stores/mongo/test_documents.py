@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from oncue import TaskData, open_queue
 from oncue.stores import (
     Added,
     AddSchedule,
@@ -87,7 +88,9 @@ async def test_the_time_is_the_servers(place: Place, monkeypatch: pytest.MonkeyP
         await store.add([row])
         view = await view_of(store, row.task_id)
         assert view.run_at is not None
-        assert abs(view.run_at - timedelta(seconds=60) - datetime.now(UTC)) < timedelta(seconds=5)
+        moments = [view.run_at - timedelta(seconds=60), *[(await store.due(1)).now for _ in "123"]]
+        assert all(abs(now - datetime.now(UTC)) < timedelta(seconds=5) for now in moments)
+        assert not any(now.microsecond % 1000 for now in moments)  # it says milliseconds
 
 
 @pytest.mark.parametrize("end", [done, cancelled])
@@ -124,3 +127,11 @@ async def test_any_number_may_open_at_once(place: Place) -> None:
         row = make_row()
         assert await one.add([row]) == [Added()]
         assert (await view_of(two, row.task_id)).status is TaskStatus.PENDING
+
+
+async def test_a_task_is_no_part_of_somebodys_transaction(place: Place) -> None:
+    mine = place.collections
+    named = {"mongodb_database": mine.database, "mongodb_collection": mine.prefix}
+    async with open_queue(mine.url, **named) as queue:
+        with pytest.raises(ValueError, match="not on an SQL store"):
+            await queue.enqueue(TaskData(task_type="work"), connection=object())

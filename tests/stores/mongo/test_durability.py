@@ -1,4 +1,4 @@
-"""What an acknowledged task outlives is what the client asks of the server, and the store says it."""
+"""What an acknowledged task outlives is what the client asks for, and the store says it."""
 
 from typing import Any
 

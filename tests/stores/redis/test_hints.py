@@ -3,7 +3,16 @@
 import anyio
 import pytest
 
-from oncue.stores import Back, CancelTask, PauseQueue, ResumeQueue, StoreUnavailable
+from oncue.stores import (
+    Back,
+    CancelTask,
+    PauseQueue,
+    PauseTask,
+    ResumeQueue,
+    ResumeTask,
+    ReviseTask,
+    StoreUnavailable,
+)
 from oncue.stores.redis import RedisStore
 from oncue.testing._store_kit import Claimer, make_row
 from tests import servers
@@ -36,6 +45,19 @@ async def test_others_are_told_of_work_and_oneself_is_not() -> None:
         assert await next_hint(two) is None
         await one.add([make_row(queue_name=f"q{number}") for number in range(20)])
         assert await next_hint(two) is None  # too many to be named
+
+
+async def test_what_waits_again_or_elsewhere_is_told_of() -> None:
+    name = servers.redis_name()
+    async with opened(jobs_key=name) as one, opened(jobs_key=name) as two:
+        assert await next_hint(two) is None
+        row = make_row(queue_name="a")
+        await one.add([row])
+        assert await next_hint(two) == "a"
+        await one.edit([PauseTask(task_id=row.task_id), ResumeTask(task_id=row.task_id)])
+        assert await next_hint(two) == "a"
+        await one.edit([ReviseTask(task_id=row.task_id, queue_name="b")])
+        assert await next_hint(two) == "b"
 
 
 async def test_what_is_not_due_is_not_told_of() -> None:
