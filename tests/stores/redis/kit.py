@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from coredis.connection import TCPLocation
 
 from oncue.stores.redis import RedisStore
 from oncue.stores.redis._server import Server
@@ -44,3 +45,10 @@ def before(
         return await call(self, name, *arguments)
 
     monkeypatch.setattr(Server, "call", calling)
+
+
+def lead_to(store: RedisStore, port: int) -> None:
+    """Have the next call go to another place, as a cluster does that says who has the keys."""
+    line = store._server._calls  # pyright: ignore[reportPrivateUsage]
+    line._location = TCPLocation("127.0.0.1", port)  # pyright: ignore[reportPrivateUsage]
+    line._hang_up()  # pyright: ignore[reportPrivateUsage]

@@ -60,9 +60,10 @@ async def test_what_waits_again_or_elsewhere_is_told_of() -> None:
         assert await next_hint(two) == "b"
 
 
-async def test_what_is_not_due_is_not_told_of() -> None:
+async def test_what_is_not_due_and_what_has_been_is_not_told_of() -> None:
     name = servers.redis_name()
     async with opened(jobs_key=name) as one, opened(jobs_key=name) as two:
+        await one.add([make_row(queue_name="before")])
         assert await next_hint(two) is None
         await one.add([make_row(queue_name="later", delay=60)])
         await one.add([make_row(queue_name="now")])
@@ -84,6 +85,15 @@ async def test_waiting_for_a_hint_can_be_cancelled_and_begun_again() -> None:
                     await anyio.sleep(0.02)
             await one.add([make_row()])
             assert await next_hint(two) == "default"
+
+
+async def test_that_there_are_no_hints_is_no_trouble() -> None:
+    """However soon a server that says nothing is to be given up."""
+    async with opened(client_options={"stream_timeout": 0.4}) as store:
+        assert await store.next_hint() is None
+        with anyio.move_on_after(0.6) as scope:
+            await store.next_hint()
+        assert scope.cancelled_caught
 
 
 async def test_whoever_waits_for_a_hint_holds_up_no_other_call() -> None:
