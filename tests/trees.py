@@ -5,11 +5,14 @@ error, a checkout without links. The working tree is never touched, and what is 
 cached there is left behind.
 """
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +40,8 @@ def run_pytest(tree: Path, *arguments: str) -> tuple[dict[str, str], str]:
     environment = {
         **os.environ,
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(_bytecode()),
         "COLUMNS": "200",
         "NO_COLOR": "1",
     }
@@ -45,5 +49,16 @@ def run_pytest(tree: Path, *arguments: str) -> tuple[dict[str, str], str]:
         command, cwd=tree, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
+    place = tree.resolve()
+    shutil.rmtree(_bytecode() / place.relative_to(place.anchor), ignore_errors=True)
     outcomes = {node: outcome for outcome, node in OUTCOME.findall(done.stdout)}
     return outcomes, done.stdout
+
+
+@cache
+def _bytecode() -> Path:
+    """Where the interpreters of all copies keep what they compile: to compile the libraries, where
+    the installer did not, takes longer than most of the tests that are run in a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="oncue-pyc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,6 +1,7 @@
 """The store suite, in part: looking, counting and purging."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -20,13 +21,16 @@ from oncue.stores import (
     TaskStatus,
 )
 
-from ._store_kit import Claimer, TurnedClock, done, make_row, view_of
+from ._store_kit import START, Claimer, TurnedClock, done, make_row, view_of
 from ._suite_base import (
     DEAD_LETTER_TTL_S,
     RESULT_TTL_S,
     SuiteBase,
     kill,
+    retry,
 )
+
+DAY = timedelta(days=1)
 
 
 class LookTests(SuiteBase):
@@ -61,6 +65,23 @@ class LookTests(SuiteBase):
         assert await found(LiveTasks(queue_name="nowhere", limit=2)) == []
         running = frozenset({TaskStatus.PROCESSING})
         assert await found(LiveTasks(queue_name=None, limit=9, statuses=running)) == [3]
+
+    async def test_live_tasks_are_found_by_status(self, store: Store, claimer: Claimer) -> None:
+        rows = [make_row() for _ in range(4)]
+        await store.add(rows)
+        _, again = await claimer.claim(limit=2)
+        await claimer.settle(retry(again))
+        await store.edit([PauseTask(task_id=rows[2].task_id)])
+
+        async def found(*statuses: TaskStatus) -> list[UUID]:
+            query = LiveTasks(queue_name=None, limit=9, statuses=frozenset(statuses))
+            return [view.task_id for view in await store.find(query)]
+
+        statuses = "PROCESSING", "RETRYING", "PAUSED", "PENDING"
+        for row, status in zip(rows, statuses, strict=True):
+            assert await found(TaskStatus[status]) == [row.task_id]
+        both = await found(TaskStatus.PENDING, TaskStatus.RETRYING)
+        assert both == [rows[1].task_id, rows[3].task_id]
 
     async def test_find_lists_dead_letters_newest_first(
         self, store: Store, claimer: Claimer
@@ -100,6 +121,19 @@ class LookTests(SuiteBase):
         assert (counts.pending, counts.delayed, counts.live) == (2, 0, 2)
         total = await store.count()
         assert (total.queue_name, total.pending, total.priorities) == (None, 3, {5: 2, 20: 1})
+
+    async def test_counts_of_all_are_those_of_each_queue_together(self, store: Store) -> None:
+        rows = [
+            replace(make_row(queue_name=name, priority=priority), created_at=START + number * DAY)
+            for number, (name, priority) in enumerate([("a", 5), ("b", 5), ("b", 20), ("a", 10)])
+        ]
+        await store.add(rows)
+        await store.edit([PauseTask(task_id=row.task_id) for row in rows])
+        total, b = await store.count(), await store.count("b")
+        assert (total.held, total.live, b.held, b.live) == (4, 4, 2, 2)
+        assert (total.priorities, b.priorities) == ({5: 2, 10: 1, 20: 1}, {5: 1, 20: 1})
+        assert (total.oldest, total.newest) == (rows[0].created_at, rows[3].created_at)
+        assert (b.oldest, b.newest) == (rows[1].created_at, rows[2].created_at)
 
     async def test_a_queue_never_heard_of_counts_zero(self, store: Store) -> None:
         counts = await store.count("nowhere")

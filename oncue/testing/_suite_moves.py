@@ -177,6 +177,17 @@ class MoveTests(SuiteBase):
         view = await view_of(store, delayed.task_id)
         assert (view.status, view.started_at) == (TaskStatus.CANCELLED, None)
 
+    async def test_cancel_keeps_how_the_last_attempt_ended(
+        self, store: Store, claimer: Claimer
+    ) -> None:
+        await store.add([make_row(task_id=(task_id := uuid4()))])
+        [task] = await claimer.claim()
+        await claimer.settle(retry(task))
+        await store.edit([CancelTask(task_id=task_id)])
+        view = await view_of(store, task_id)
+        assert (view.status, view.retry_count) == (TaskStatus.CANCELLED, 1)
+        assert (view.error, view.execution_s, view.worker_id) == ("boom", 0.5, "w-1")
+
     async def test_cancel_of_a_running_task_names_who_is_to_be_told(
         self, store: Store, claimer: Claimer
     ) -> None:

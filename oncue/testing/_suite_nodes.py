@@ -11,6 +11,7 @@ from oncue.stores import (
     Reconciled,
     Store,
     TaskStatus,
+    first_lease,
 )
 
 from ._store_kit import Claimer, TurnedClock, done, ids, make_row, view_of
@@ -163,6 +164,18 @@ class NodeTests(SuiteBase):
             assert await dead.settle(done(late)) == [done(late)]
         assert await alive.settle(retry(first, delay_s=0), done(second), done(kept)) == []
         assert (await view_of(store, first.row.task_id)).retry_count == 1
+
+    async def test_leases_of_what_is_rescued_count_up_in_the_order_returned(
+        self, store: Store
+    ) -> None:
+        await store.add([make_row() for _ in range(3)])
+        killed = await Claimer.join(store)
+        await killed.claim()
+        anew = await Claimer.join(store)
+        rescued = await anew.rescue()
+        first = first_lease(anew.incarnation)
+        assert [task.lease for task in rescued] == [first, first + 1, first + 2]
+        assert await anew.settle(*map(done, rescued)) == []
 
     async def test_who_is_gone_neither_claims_nor_rescues_but_still_settles(
         self, store: Store, store_clock: TurnedClock

@@ -28,7 +28,7 @@ from uuid import UUID
 from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
-from ..base import Due, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -48,6 +48,7 @@ from ._call import Call
 from ._connect import CONNECTIONS, check_options, make_client, read_url
 from ._database import Database
 from ._documents import duration_us
+from ._durability import durability
 from ._stream import Stream
 
 T = TypeVar("T")
@@ -165,6 +166,12 @@ class MongoStore:
                 self._database, partial(to_thread.run_sync, abandon_on_cancel=True)
             )
         return await self._stream.next_hint()
+
+    async def durability(self) -> Durability:
+        if not self._open:
+            raise StoreClosed("mongodb")
+        concern = self._database.client.write_concern.document
+        return durability(concern, self._database.is_replicated)
 
     # --- nodes -----------------------------------------------------------------------------
 

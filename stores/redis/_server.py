@@ -111,7 +111,7 @@ class Line:
                 command, *arguments, decode=False, disconnect_on_cancellation=waits
             )
         except (RedisError, *_LOST) as error:
-            if self._connection is connection and _is_no_longer_there(error):
+            if self._connection is connection and is_no_longer_there(error):
                 self._hang_up()
                 self._location = self._plug.home  # whoever is asked there knows who has the keys
             raise
@@ -231,7 +231,7 @@ def _mapped(doing: str) -> Generator[None]:
         raise StoreUnavailable(NAME, doing) from error
 
 
-def _is_no_longer_there(error: Exception) -> bool:
+def is_no_longer_there(error: Exception) -> bool:
     """Whether the connection has ended, or leads to where nobody may write any more: after a
     failover its address may be somebody else's."""
     if isinstance(error, (*_LOST, ReadOnlyError, ClusterDownError)):

@@ -318,7 +318,7 @@ async def test_the_late_settlement_of_a_former_owner_is_refused(clock: VirtualCl
         await anyio.sleep(1)
         assert noted.running == 1
         assert not await queue.settle(mine, "mine, all the same")
-        assert (await queue.wait(one.task_id)).result is None
+        assert (await queue.wait(one.task_id, 60)).result is None
         assert len(noted.ended) == 1
 
 

@@ -32,8 +32,9 @@ def proofs(
         for item in request.session.items
         if isinstance(item, pytest.Function) and "proofs" in item.fixturenames
     ]
+    provable = [diff for diff in wanted if isinstance(diff, Path) and not read_plant(diff).lacking]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {diff: pool.submit(prove, diff) for diff in wanted if isinstance(diff, Path)}
+        yield {diff: pool.submit(prove, diff) for diff in provable}
         pool.shutdown(cancel_futures=True)
 
 
@@ -41,6 +42,8 @@ def proofs(
 def test_a_planted_bug_turns_its_tests_red(
     diff: Path, proofs: dict[Path, Future[list[str]]]
 ) -> None:
+    if lacking := read_plant(diff).lacking:
+        pytest.skip(f"its tests need {', '.join(lacking)}")
     assert proofs[diff].result() == []
 
 
@@ -130,6 +133,17 @@ def test_a_diff_that_does_not_apply_any_more_is_refused(tree: Path) -> None:
     (tree / "calc.py").write_text(CALC.replace("a + b", "b + a"))
     with pytest.raises(BadPlant, match=r"bug\.diff does not apply"):
         complaints(bug, tree)
+
+
+def test_a_plant_is_skipped_only_where_its_tests_would_be(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug = plant(tree, "a - b", "test_add\nNeeds: ONCUE_TEST_CALC")
+    monkeypatch.delenv("ONCUE_TEST_CALC", raising=False)
+    assert bug.red == ("tests/test_calc.py::test_add",)
+    assert bug.lacking == ["ONCUE_TEST_CALC"]
+    monkeypatch.setenv("ONCUE_TEST_CALC", "1")
+    assert bug.lacking == []
 
 
 def test_a_diff_that_names_no_test_is_refused(tree: Path) -> None:

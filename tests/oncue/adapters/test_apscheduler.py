@@ -54,6 +54,7 @@ def test_what_it_says_of_itself() -> None:
     assert MODULE_METADATA.name == "apscheduler"
     assert QueueCapability.PERSISTENCE in MODULE_METADATA.capabilities
     assert QueueCapability.CRON in MODULE_METADATA.capabilities
+    assert QueueCapability.HORIZONTAL_SCALING in MODULE_METADATA.capabilities
 
 
 def sql(url: str) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def test_what_memory_says_of_itself() -> None:
     assert MODULE_METADATA.required_packages == ()
     assert QueueCapability.RATE_LIMITING in MODULE_METADATA.capabilities
     assert QueueCapability.PERSISTENCE not in MODULE_METADATA.capabilities
+    assert QueueCapability.HORIZONTAL_SCALING not in MODULE_METADATA.capabilities
 
 
 def test_open_queue_takes_a_name_and_settings() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from oncue import TaskData, open_queue
 from oncue.stores import (
     Added,
     AddSchedule,
@@ -15,6 +16,7 @@ from oncue.stores import (
     Done,
     LiveTasks,
     TaskStatus,
+    clock,
 )
 from oncue.stores.mongo import SCHEMA_VERSION, SchemaTooNew
 from oncue.testing._store_kit import Claimer, done, ids, make_row, view_of
@@ -78,13 +80,17 @@ async def test_collections_of_a_newer_version_are_refused(place: Place) -> None:
         await place.store().open()
 
 
-async def test_the_time_is_the_servers(place: Place) -> None:
+async def test_the_time_is_the_servers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the clock says of the machine that asks."""
+    monkeypatch.setattr(clock, "utc_now", lambda: datetime.now(UTC) + timedelta(hours=1))
     async with place.opened() as store:
         row = make_row(delay=60)
         await store.add([row])
         view = await view_of(store, row.task_id)
         assert view.run_at is not None
-        assert abs(view.run_at - timedelta(seconds=60) - datetime.now(UTC)) < timedelta(seconds=5)
+        moments = [view.run_at - timedelta(seconds=60), *[(await store.due(1)).now for _ in "123"]]
+        assert all(abs(now - datetime.now(UTC)) < timedelta(seconds=5) for now in moments)
+        assert not any(now.microsecond % 1000 for now in moments)  # it says milliseconds
 
 
 @pytest.mark.parametrize("end", [done, cancelled])
@@ -121,3 +127,11 @@ async def test_any_number_may_open_at_once(place: Place) -> None:
         row = make_row()
         assert await one.add([row]) == [Added()]
         assert (await view_of(two, row.task_id)).status is TaskStatus.PENDING
+
+
+async def test_a_task_is_no_part_of_somebodys_transaction(place: Place) -> None:
+    mine = place.collections
+    named = {"mongodb_database": mine.database, "mongodb_collection": mine.prefix}
+    async with open_queue(mine.url, **named) as queue:
+        with pytest.raises(ValueError, match="not on an SQL store"):
+            await queue.enqueue(TaskData(task_type="work"), connection=object())

@@ -1,10 +1,14 @@
 """What the tests of the Redis store share."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+from coredis.connection import TCPLocation
+
 from oncue.stores.redis import RedisStore
+from oncue.stores.redis._server import Server
 from tests import servers
 
 
@@ -18,3 +22,33 @@ async def opened(url: str | None = None, **options: Any) -> AsyncGenerator[Redis
         yield store
     finally:
         await store.close()
+
+
+def before(
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    meanwhile: Callable[[], Awaitable[object]],
+    *,
+    skip: int = 0,
+) -> None:
+    """Do something once: before a script is called, the first time or after some."""
+    call = Server.call
+    left = skip
+
+    async def calling(self: Server, name: str, *arguments: Any) -> Any:
+        nonlocal left
+        if name == script:
+            left -= 1
+            if left < 0:
+                monkeypatch.undo()
+                await meanwhile()
+        return await call(self, name, *arguments)
+
+    monkeypatch.setattr(Server, "call", calling)
+
+
+def lead_to(store: RedisStore, port: int) -> None:
+    """Have the next call go to another place, as a cluster does that says who has the keys."""
+    line = store._server._calls  # pyright: ignore[reportPrivateUsage]
+    line._location = TCPLocation("127.0.0.1", port)  # pyright: ignore[reportPrivateUsage]
+    line._hang_up()  # pyright: ignore[reportPrivateUsage]

@@ -5,11 +5,11 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from oncue.stores import ByIds, LiveTasks, ReplaceSchedule, first_lease
+from oncue.stores import ByIds, ClaimedTask, LiveTasks, ReplaceSchedule, first_lease
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from oncue.testing._suite_schedules import make_schedule, planned
 from tests import servers
-from tests.stores.redis.kit import opened
+from tests.stores.redis.kit import before, opened
 
 pytestmark = pytest.mark.real_time
 
@@ -77,6 +77,29 @@ async def test_a_running_row_that_cannot_be_read_does_not_stop_a_rescue() -> Non
             assert {task.row.task_id for task in rescued} == {rows[0].task_id, rows[2].task_id}
             assert all(task.lease >= first_lease(anew.incarnation) for task in rescued)
             assert (await store.count()).held == 1
+
+
+async def test_what_was_handed_on_meanwhile_is_neither_set_aside_nor_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D1.3. It is somebody else's by now."""
+    taken: list[ClaimedTask] = []
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            rows = [make_row(), make_row()]
+            await store.add(rows)
+            killed = await Claimer.join(store)
+            place.do("SET", "row", rows[0].task_id, "x")
+
+            async def hand_on() -> None:
+                anew = await Claimer.join(store)
+                taken.extend([*await anew.rescue(), *await anew.claim()])
+
+            before(monkeypatch, "park", hand_on)
+            assert await killed.claim() == []
+            assert ids(taken) == [rows[1].task_id]
+            assert await killed.settle(*map(done, taken)) == []
 
 
 async def test_a_task_whose_key_somebody_deleted_stops_nobody() -> None:

@@ -9,7 +9,7 @@ import pytest
 from oncue.stores import Added, StoreUnavailable
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
-from tests.stores.redis.kit import opened
+from tests.stores.redis.kit import lead_to, opened
 
 pytestmark = pytest.mark.real_time
 
@@ -70,3 +70,28 @@ async def test_all_keys_are_on_the_node_that_has_them() -> None:
                         assert (await store.count()).live == 0
                         break
                     await anyio.sleep(0.05)
+
+
+async def test_where_nobody_answers_the_address_is_asked_again() -> None:
+    async with opened() as store:
+        await store.add([make_row()])
+        lead_to(store, 1)
+        with pytest.raises(StoreUnavailable):
+            await store.count()
+        assert (await store.count()).live == 1
+
+
+async def test_where_nobody_may_write_any_more_the_address_is_asked_again() -> None:
+    other = servers.Valkey(port=servers.free_port())
+    try:
+        other.start()
+        async with opened() as store:
+            lead_to(store, int(other.port))
+            assert await store.add([make_row()]) == [Added()]
+            other.do("REPLICAOF", "127.0.0.1", "1")
+            with pytest.raises(StoreUnavailable):
+                await store.add([make_row()])
+            assert (await store.count()).live == 0
+            other.do("REPLICAOF", "NO", "ONE")
+    finally:
+        other.remove()

@@ -2,9 +2,12 @@
 
 import signal
 from contextlib import closing
+from typing import Any
 
 import anyio
 import pytest
+from coredis.connection import UnixDomainSocketConnection
+from coredis.exceptions import ConnectionError
 from coredis.parser import Parser
 
 from oncue.stores import (
@@ -18,7 +21,7 @@ from oncue.stores import (
     TaskStatus,
 )
 from oncue.stores.redis import KeysTooNew, RedisStore, ServerTooOld
-from oncue.stores.redis._server import Server, is_the_worlds
+from oncue.stores.redis._server import Server, is_no_longer_there, is_the_worlds
 from oncue.testing._store_kit import Claimer, done, ids, make_row, view_of
 from tests import servers
 from tests.faults.proxy import Proxy
@@ -156,6 +159,29 @@ async def test_after_a_failover_the_new_server_is_found_under_the_old_name() -> 
             assert (await store.count()).live == 1
 
 
+async def test_a_call_whose_answer_is_lost_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D1.3. Or who claims would own two tasks by one lease."""
+    ask = UnixDomainSocketConnection.create_request
+
+    async def unanswered(self: UnixDomainSocketConnection, *words: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        await ask(self, *words, **options)
+        raise ConnectionError("planted")
+
+    with servers.own_valkey() as server:
+        async with opened(server.url) as store:
+            claimer = await Claimer.join(store)
+            await store.add([make_row(), make_row()])
+            await claimer.claim(limit=0)  # the server knows the script
+            monkeypatch.setattr(UnixDomainSocketConnection, "create_request", unanswered)
+            with pytest.raises(StoreUnavailable):
+                await claimer.claim(limit=1)
+            assert (await store.count()).processing == 1
+            assert (await store.reconcile("node-a", claimer.incarnation, ())).returned == 1
+
+
 async def test_a_server_that_hangs_is_given_up_also_by_who_was_cancelled() -> None:
     with closing(Proxy(servers.redis_url())) as proxy:
         async with opened(proxy.url, client_options={"stream_timeout": 1}) as store:
@@ -249,3 +275,23 @@ def test_what_a_server_says_when_it_cannot_just_now_is_the_worlds_fault(said: st
 )
 def test_what_we_did_wrong_is_not(said: str) -> None:
     assert not is_the_worlds(Parser().parse_error(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("READONLY You can't write against a read only replica.", True),
+        (
+            "ERR Error running script (call to f_0a): @user_script:5: -READONLY You can't write",
+            True,
+        ),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", True),
+        ("LOADING Redis is loading the dataset in memory", True),
+        ("CLUSTERDOWN Hash slot not served", True),
+        ("OOM command not allowed when used memory > 'maxmemory'.", False),
+        ("BUSY Redis is busy running a script.", False),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", False),
+    ],
+)
+def test_a_connection_to_who_may_not_write_any_more_is_given_up(said: str, expected: bool) -> None:
+    assert is_no_longer_there(Parser().parse_error(said)) is expected

@@ -1,6 +1,7 @@
 """Several stores on one server, as several processes have it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import anyio
@@ -15,8 +16,9 @@ from oncue.stores import (
     Overtaken,
     PurgeExpired,
     UniqueTaken,
+    clock,
 )
-from oncue.testing._store_kit import Claimer, done, make_row
+from oncue.testing._store_kit import Claimer, done, make_row, view_of
 from oncue.testing._suite_schedules import fire, make_run, make_schedule, planned, runs_of
 from tests import servers
 from tests.stores.redis.kit import opened
@@ -79,6 +81,19 @@ async def test_names_are_told_apart_byte_by_byte() -> None:
             handled = frozenset({row.task_type})
             [task] = await claimer.claim(row.queue_name, task_types=handled)
             assert task.row == row
+
+
+async def test_the_time_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the clock says of the machine that asks."""
+    monkeypatch.setattr(clock, "utc_now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    async with opened() as store:
+        row = make_row(delay=60)
+        await store.add([row])
+        run_at = (await view_of(store, row.task_id)).run_at
+        assert run_at is not None
+        moments = [run_at - timedelta(seconds=60), *[(await store.due(1)).now for _ in range(9)]]
+        assert all(abs(now - datetime.now(UTC)) < timedelta(seconds=5) for now in moments)
+        assert any(now.microsecond % 1000 for now in moments)  # it is exact to a microsecond
 
 
 async def test_without_a_time_to_live_no_result_is_written() -> None:

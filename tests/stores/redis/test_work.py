@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from oncue.stores import PauseTask, PurgeWaiting, Store
+from oncue.stores import LiveTasks, PauseTask, PurgeWaiting, Store
 from oncue.stores.clock import utc_now
-from oncue.testing._store_kit import Claimer, done, make_row
+from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
-from tests.stores.redis.kit import opened
+from tests.stores.redis.kit import before, opened
 
 pytestmark = pytest.mark.real_time
 
@@ -63,13 +63,25 @@ async def test_what_a_call_costs_does_not_depend_on_what_waits() -> None:
     assert await works(FEW) == await works(MANY)
 
 
-async def test_a_purge_of_many_is_done_in_parts() -> None:
-    """So that the server is never busy for long."""
+async def test_a_purge_of_many_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the server is never busy for long; and what comes meanwhile is not purged."""
     with servers.own_valkey() as server:
         async with opened(server.url) as store:
             rows = [make_row() for _ in range(10_001)]
             await store.add(rows)
             claimer = await Claimer.join(store)
             await claimer.claim(limit=1)
+            late = make_row()
+            before(monkeypatch, "purge", lambda: store.add([late]), skip=1)
             assert await store.purge(PurgeWaiting(queue_name="default")) == 10_000
-            assert (await store.count()).live == 1
+            assert (await store.count()).live == 2
+            assert ids(await claimer.claim()) == [late.task_id]
+
+
+async def test_a_long_list_is_whole() -> None:
+    """It is looked through in parts."""
+    async with opened() as store:
+        rows = [make_row(queue_name="ab"[number % 2]) for number in range(450)]
+        await store.add(rows)
+        found = await store.find(LiveTasks(queue_name=None, limit=1000))
+        assert [view.task_id for view in found] == [row.task_id for row in rows]
