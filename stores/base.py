@@ -42,7 +42,16 @@ from .requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, 
 
 BEATS_MISSED_MAX: Final = 4
 """A node is dead once its last heartbeat is so many of its intervals old; or an interval ahead of
-the store's clock, which was set back: else who died before that would hold its tasks until then."""
+the store's clock, which was set back: else who died before that would hold its tasks until then.
+`is_alive` is this rule."""
+
+
+def is_alive(beat_s: float | None, silent_s: float) -> bool:
+    """Whether a node lives that beats each `beat_s` and was last heard of `silent_s` ago.
+
+    By the store's clock; without `beat_s` it is never judged.
+    """
+    return beat_s is None or -beat_s < silent_s < BEATS_MISSED_MAX * beat_s
 
 
 @record
