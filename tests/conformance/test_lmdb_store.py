@@ -8,7 +8,7 @@ import pytest
 from oncue.adapters.apscheduler import MODULE_METADATA, APSchedulerQueue, APSchedulerSettings
 from oncue.adapters.base import QueueBase
 from oncue.adapters.job_stores import StoreSettings, make_store
-from oncue.runtime import Clock, SystemClock
+from oncue.runtime import Clock
 from oncue.stores import Store
 from oncue.testing import VirtualClock
 from oncue.testing.queue_suite import QueueSuite
@@ -18,8 +18,6 @@ from oncue.testing.store_suite import (
     StoreSuite,
     TurnedClock,
 )
-
-HASTY = {"sync": False}  # nothing here outlives the machine
 
 
 class TestLmdbStore(StoreSuite):
@@ -31,7 +29,7 @@ class TestLmdbStore(StoreSuite):
     def make_store(self, clock: TurnedClock) -> Store:
         settings = StoreSettings(
             url=f"lmdb:{self.folder}/jobs",
-            options=HASTY,
+            options={"sync": False},  # nothing here outlives the machine,
             result_ttl_s=RESULT_TTL_S,
             dead_letter_ttl_s=DEAD_LETTER_TTL_S,
             clock=clock,
@@ -55,7 +53,6 @@ class TestOnLmdb(QueueSuite):
             APSchedulerSettings(
                 job_store_type="lmdb",
                 job_store_url=f"lmdb:{self.folder / str(self.made)}",
-                job_store_options=HASTY,
                 **settings,
             ),
             clock=clock,
@@ -64,11 +61,3 @@ class TestOnLmdb(QueueSuite):
     def make_twin(self, queue: QueueBase, clock: Clock) -> QueueBase:
         assert isinstance(queue, APSchedulerQueue)
         return APSchedulerQueue(queue.settings, clock=clock)
-
-
-@pytest.mark.slow
-@pytest.mark.real_time
-class TestOnLmdbInRealTime(TestOnLmdb):
-    @pytest.fixture
-    def clock(self) -> Clock:
-        return SystemClock()

@@ -49,8 +49,8 @@ def read_url(url: str | None) -> str:
         path = path[2:]
     if scheme != "lmdb" or not path or path.startswith("//") or "?" in path:
         raise ValueError(
-            "job_store_url must be lmdb: and a directory, lmdb:/var/lib/jobs or lmdb:jobs, without "
-            f"host or query; got {url!r}"
+            "job_store_url must be lmdb: and a directory, such as lmdb:/var/lib/jobs or lmdb:jobs, "
+            "without host or query"
         )
     return path
 
