@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from oncue.adapters.job_stores import StoreSettings
 
 if TYPE_CHECKING:
+    from ._store import FormatUnknown as FormatUnknown
     from ._store import LmdbStore as LmdbStore
 
-__all__ = ["LmdbStore", "make_store"]
+__all__ = ["FormatUnknown", "LmdbStore", "make_store"]
 
 _OPTIONS: Final = ("map_size", "sync")
 
@@ -56,8 +57,8 @@ def read_url(url: str | None) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "LmdbStore":
-        from ._store import LmdbStore
+    if name in __all__:
+        from . import _store
 
-        return LmdbStore
+        return getattr(_store, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,18 @@ from typing import assert_never
 
 from oncue.stores import ByIds, Counts, DeadLetters, LiveTasks, Query, Survey, TaskView, moment_at
 
-from ._records import DEAD, HELD, RUNNING, WAITING, Queue, Task, digest, lane_key, number_key
-from ._records import view_of as view_of_task
+from ._records import (
+    DEAD,
+    HELD,
+    RUNNING,
+    WAITING,
+    Queue,
+    Task,
+    digest,
+    lane_key,
+    number_key,
+    task_view,
+)
 from ._tx import Tx
 
 # --- lanes: what waits in a queue, of one type and priority --------------------------------------
@@ -90,7 +100,7 @@ def find(tx: Tx, query: Query, result_ttl_us: int, dead_ttl_us: int) -> list[Tas
     """What the query asks for."""
 
     def view_of(task: Task) -> TaskView:
-        return view_of_task(task, tx.get("bodies", task.task_id), result_ttl_us, dead_ttl_us)
+        return task_view(task, tx.get("bodies", task.task_id), result_ttl_us, dead_ttl_us)
 
     match query:
         case ByIds(task_ids=ids):

@@ -180,7 +180,7 @@ def _moment(us: int | None) -> datetime | None:
     return None if us is None else moment_at(us)
 
 
-def view_of(task: Task, body: bytes | None, result_ttl_us: int, dead_ttl_us: int) -> TaskView:
+def task_view(task: Task, body: bytes | None, result_ttl_us: int, dead_ttl_us: int) -> TaskView:
     """How it stands. `body` is the row's, or a result's."""
     live = task.place in LIVE
     is_row = live or task.place is DEAD

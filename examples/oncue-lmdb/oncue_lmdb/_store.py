@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-from anyio import CapacityLimiter, sleep, to_thread
+from anyio import CancelScope, CapacityLimiter, sleep, to_thread
 
 from oncue.stores import (
     AddOutcome,
@@ -36,6 +36,7 @@ from oncue.stores import (
     Purge,
     Query,
     Reconciled,
+    RemoveSchedule,
     ScheduleChange,
     ScheduleView,
     Settlement,
@@ -50,6 +51,7 @@ from oncue.stores import (
 
 from . import _edit, _look, _nodes, _schedules, _tasks
 from ._environment import STORE, Environment, acquire, release
+from ._environment import FormatUnknown as FormatUnknown
 from ._tx import Tx
 
 T = TypeVar("T")
@@ -113,17 +115,18 @@ class LmdbStore:
         Raises StoreUnavailable, also where this process has it open with other options, or was
         forked while it was open; FormatUnknown.
         """
-        if self._environment is None:
-            await self._hop(self._open)
+        await self._hop(self._open)
 
     def _open(self) -> None:
-        self._environment = acquire(self._path, self._map_size, self._sync)
-        self._seen_txn = self._environment.last_txn
+        if self._environment is None:
+            self._environment = acquire(self._path, self._map_size, self._sync)
+            self._seen_txn = self._environment.last_txn
 
     async def close(self) -> None:
         environment, self._environment = self._environment, None
         if environment is not None:
-            await self._hop(lambda: release(environment))
+            with CancelScope(shield=True):  # or it would stay open for good
+                await self._hop(lambda: release(environment))
 
     async def _hop(self, work: Callable[[], T]) -> T:
         with self._hold():
@@ -237,8 +240,9 @@ class LmdbStore:
     # --- schedules -------------------------------------------------------------------------
 
     async def plan(self, changes: Sequence[ScheduleChange]) -> list[bool]:
+        adds = not all(isinstance(change, RemoveSchedule) for change in changes)
         return await self._write(
-            "plan", lambda tx: [_schedules.plan(tx, each) for each in changes], adds=True
+            "plan", lambda tx: [_schedules.plan(tx, each) for each in changes], adds=adds
         )
 
     async def due(self, limit: int, after: tuple[datetime, UUID] | None = None) -> Due:

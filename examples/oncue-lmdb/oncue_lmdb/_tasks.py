@@ -156,9 +156,21 @@ def _claim(tx: Tx, asked: Claim, claims: Claims, lease: int) -> list[ClaimedTask
     first = islice(merge(*(due(tx, queue, *lane) for lane in lanes)), asked.limit)
     tasks = [tx.there(task_id) for *_, task_id in first]  # all of them, before one moves
     return [
-        _hand_over(tx, replace(task, started_us=tx.now_us), task, claims.node, lease + place)
+        _hand_over(tx, task, claims.node, lease + place, tx.now_us)
         for place, task in enumerate(tasks)
     ]
+
+
+def _hand_over(tx: Tx, task: Task, node: str, lease: int, started_us: int) -> ClaimedTask:
+    """Make it `node`'s, whoever had it."""
+    tx.move(task, replace(task, place=RUNNING, node=node, lease=lease, started_us=started_us))
+    return ClaimedTask(
+        row=tx.row(task),
+        lease=lease,
+        retry_count=task.retry_count,
+        run_at=moment_at(task.run_us),
+        started_at=moment_at(started_us),
+    )
 
 
 # --- nodes -----------------------------------------------------------------------------------
@@ -199,19 +211,9 @@ def rescue(tx: Tx, node: str, lease: int, limit: int) -> list[ClaimedTask]:
     if is_gone(tx, node, lease):
         return []
     tasks = [tx.there(task_id) for task_id in islice(lost(tx), limit)]
-    rescued = [_hand_over(tx, task, task, node, lease + place) for place, task in enumerate(tasks)]
+    rescued = [
+        _hand_over(tx, task, node, lease + place, task.started_us or tx.now_us)
+        for place, task in enumerate(tasks)
+    ]
     forget_dead(tx)
     return rescued
-
-
-def _hand_over(tx: Tx, started: Task, task: Task, node: str, lease: int) -> ClaimedTask:
-    """Make a task that has started `node`'s, whoever had it."""
-    assert started.started_us is not None
-    tx.move(task, replace(started, place=RUNNING, node=node, lease=lease))
-    return ClaimedTask(
-        row=tx.row(task),
-        lease=lease,
-        retry_count=task.retry_count,
-        run_at=moment_at(task.run_us),
-        started_at=moment_at(started.started_us),
-    )

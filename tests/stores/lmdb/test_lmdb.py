@@ -1,5 +1,7 @@
 """What the store of examples/oncue-lmdb promises beyond the contract."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -8,8 +10,8 @@ from typing import Any
 
 import lmdb
 import pytest
-from anyio import create_task_group, fail_after, move_on_after, to_thread
-from oncue_lmdb import LmdbStore
+from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread
+from oncue_lmdb import FormatUnknown, LmdbStore
 from oncue_lmdb._tx import Tx
 
 from oncue import open_queue
@@ -20,6 +22,7 @@ from oncue.stores import (
     LiveTasks,
     PurgeResults,
     PurgeWaiting,
+    RemoveSchedule,
     StoreUnavailable,
     SystemStoreClock,
     TaskPriority,
@@ -98,6 +101,11 @@ def test_a_wrong_option_is_refused_with_the_right_ones(options: dict[str, Any], 
         make("lmdb:jobs", **options)
 
 
+def test_the_driver_is_loaded_by_whoever_makes_a_store() -> None:
+    program = "import sys, oncue_lmdb; sys.exit('lmdb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 async def test_a_place_that_cannot_be_opened_is_named(tmp_path: Path, clock: VirtualClock) -> None:
     (tmp_path / "file").write_text("")
     store = LmdbStore(f"{tmp_path}/file", hold=clock.hold)
@@ -116,7 +124,7 @@ async def test_a_directory_of_another_format_is_refused(folder: Path, store: Lmd
         with env.begin(write=True) as txn:
             txn.put(b"format", b"2", db=meta)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="has format 2, and this oncue-lmdb knows 1 only"):
+        with pytest.raises(FormatUnknown, match="has format 2, and this oncue-lmdb knows 1 only"):
             await store.open()
 
 
@@ -148,6 +156,17 @@ async def test_with_other_options_the_directory_must_be_closed_first(
     await durable.close()
 
 
+async def test_a_close_that_is_cancelled_closes_all_the_same(
+    folder: Path, store: LmdbStore, clock: VirtualClock
+) -> None:
+    with CancelScope() as scope:
+        scope.cancel()
+        await store.close()
+    durable = LmdbStore(str(folder), map_size=16 * MIB, hold=clock.hold)
+    await durable.open()
+    await durable.close()
+
+
 # --- room ----------------------------------------------------------------------------------------
 
 
@@ -170,6 +189,7 @@ async def test_a_full_map_refuses_what_is_added_whole_and_what_makes_room_goes_o
     assert len(await store.find(LiveTasks(queue_name=None, limit=100))) == added
     [one, two] = await claimer.claim(limit=2)
     assert await claimer.settle(done(one, b'"%s"' % (b"x" * MIB)), done(two)) == []
+    await store.plan([RemoveSchedule(job_id=one.row.task_id)])
     assert await store.purge(PurgeResults()) == 2
     assert await store.add([make_row(payload=large())]) == [Added()]
     assert await store.purge(PurgeWaiting(queue_name="default")) == added - 1
