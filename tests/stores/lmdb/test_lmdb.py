@@ -18,8 +18,8 @@ from oncue import open_queue
 from oncue.adapters.job_stores import StoreSettings, make_store
 from oncue.stores import (
     Added,
+    AddSchedule,
     ByIds,
-    LiveTasks,
     PurgeResults,
     PurgeWaiting,
     RemoveSchedule,
@@ -30,6 +30,7 @@ from oncue.stores import (
 )
 from oncue.testing import VirtualClock
 from oncue.testing._store_kit import Claimer, done, ids, make_row
+from oncue.testing._suite_schedules import make_schedule
 
 MIB = 1024**2
 
@@ -178,6 +179,8 @@ async def test_a_full_map_refuses_what_is_added_whole_and_what_makes_room_goes_o
     store: LmdbStore,
 ) -> None:
     claimer = await Claimer.join(store)
+    await store.plan([AddSchedule(row=(schedule := make_schedule()))])
+    await store.add([make_row(priority=20), make_row(priority=20)])
     added = 0
     with pytest.raises(StoreUnavailable, match="add: map_size=16777216 is full; purge, or start"):
         while added < 100:
@@ -186,13 +189,16 @@ async def test_a_full_map_refuses_what_is_added_whole_and_what_makes_room_goes_o
     assert added > 10
     with pytest.raises(StoreUnavailable, match="map_size"):
         await store.add([make_row(), make_row(payload=large())])
-    assert len(await store.find(LiveTasks(queue_name=None, limit=100))) == added
-    [one, two] = await claimer.claim(limit=2)
+    assert (await store.count()).pending == 2 + added
+    one, two = await claimer.claim(limit=2)
     assert await claimer.settle(done(one, b'"%s"' % (b"x" * MIB)), done(two)) == []
-    await store.plan([RemoveSchedule(job_id=one.row.task_id)])
+    with pytest.raises(StoreUnavailable, match="map_size"):
+        await store.add([make_row()])
+    assert await store.plan([RemoveSchedule(job_id=schedule.job_id)]) == [True]
     assert await store.purge(PurgeResults()) == 2
+    assert await store.add([make_row()]) == [Added()]
+    assert await store.purge(PurgeWaiting(queue_name="default")) == added + 1
     assert await store.add([make_row(payload=large())]) == [Added()]
-    assert await store.purge(PurgeWaiting(queue_name="default")) == added - 1
 
 
 # --- no call scans -------------------------------------------------------------------------------
