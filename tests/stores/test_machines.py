@@ -136,7 +136,7 @@ class LmdbMachine(WaitingMachine):
 def test_any_history_of_calls_on_lmdb(backend: str) -> None:
     with start_blocking_portal(backend) as portal:
         LmdbMachine.portal = portal
-        few = settings(max_examples=20, stateful_step_count=40, deadline=None)
+        few = settings(max_examples=10, stateful_step_count=40, deadline=None)
         run_state_machine_as_test(LmdbMachine, settings=few)
 
 

@@ -70,8 +70,9 @@ class Tx:
 
     def delete(self, table: str, key: bytes) -> bool:
         """Whether it was there."""
-        self.wrote = True
-        return self._txn.delete(key, db=self._tables[table])
+        found = self._txn.delete(key, db=self._tables[table])
+        self.wrote = self.wrote or found
+        return found
 
     def scan(
         self, table: str, prefix: bytes = b"", start: bytes = b"", *, newest: bool = False
