@@ -3,7 +3,9 @@
 Adapters that need a driver are imported from their own module, never from here.
 """
 
+from ._moments import duration_us, microseconds, moment_at
 from ._record import record
+from ._versions import first_version
 from .base import (
     BEATS_MISSED_MAX,
     Assuring,
@@ -16,6 +18,7 @@ from .base import (
     Reconciled,
     Store,
     Survey,
+    is_alive,
 )
 from .clock import CallableStoreClock, StoreClock, SystemStoreClock
 from .codec import (
@@ -83,12 +86,13 @@ from .requests import (
 )
 from .result import TaskResult
 from .task import TaskData, TaskPriority, TaskStatus
-from .transitions import TRANSITIONS, Move
+from .transitions import LIVE, TRANSITIONS, Move, waiting_status
 
 __all__ = [
     "BEATS_MISSED_MAX",
     "INCARNATION_MAX",
     "LEASE_COUNTER_BITS",
+    "LIVE",
     "TRANSITIONS",
     "AddOutcome",
     "AddSchedule",
@@ -165,9 +169,15 @@ __all__ = [
     "decode_claimed",
     "decode_task",
     "decode_view",
+    "duration_us",
     "encode_result",
     "encode_task",
     "first_lease",
+    "first_version",
     "incarnation_of",
+    "is_alive",
+    "microseconds",
+    "moment_at",
     "record",
+    "waiting_status",
 ]

@@ -4,7 +4,7 @@ One process, so nodes rarely matter here; but the memory store is the reference,
 clusters of queues on one of it.
 """
 
-from .base import BEATS_MISSED_MAX, Pulse
+from .base import Pulse, is_alive
 from .lease import first_lease
 from .records import NodeView
 from .requests import Beat
@@ -19,10 +19,7 @@ class _Node:
         self.beat_at_us = now_us
 
     def is_alive(self, now_us: int) -> bool:
-        if self.beat_s is None:
-            return True
-        beat_us = self.beat_s * 1e6
-        return -beat_us < now_us - self.beat_at_us < BEATS_MISSED_MAX * beat_us
+        return is_alive(self.beat_s, (now_us - self.beat_at_us) / 1e6)
 
 
 class Nodes:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from .task import SECONDS_MAX
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -15,3 +17,11 @@ def microseconds(moment: datetime) -> int:
 def moment_at(us: int) -> datetime:
     """The inverse. Raises OverflowError for what no datetime can say."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def duration_us(seconds: float) -> int:
+    """Whole microseconds from 0 to a hundred years: clamped, where what is no number is 0.
+
+    Never an error, as a settlement must not fail half-way through a batch.
+    """
+    return round(max(0.0, min(seconds, SECONDS_MAX)) * 1e6)

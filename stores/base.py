@@ -1,5 +1,7 @@
 """The store port: where tasks are kept. Every store passes `oncue.testing.store_suite`.
 
+docs/writing-a-store.md goes through it with an example.
+
 Rules:
 - A store moves rows and decides nothing: what is retried, how long a back-off is, what is
   admitted, is its callers' business.
@@ -9,7 +11,8 @@ Rules:
   outcome among results or dead letters in the same transaction.
 - An id is in one place at a time: live, a result, or a dead letter.
 - Order of claims within a queue: priority (high first), then `run_at`, then order of adding.
-  `run_at` is when the task became or becomes due; a hand-back or a resume keeps it.
+  `run_at` is when the task became or becomes due; a hand-back or a resume keeps it. A dead letter
+  that is given a new life is added anew, behind all others.
 - A schedule's version is one more after each change and never comes back, not even when the
   schedule is removed and another added under its id: so of all who fire one version, one does.
 - What is due, and which node is dead, is judged by the store's own clock (`StoreClock`),
@@ -17,7 +20,14 @@ Rules:
 - A cancelled call has an unknown outcome: all or nothing. Repeating `add` with the same ids
   and `exchange` with the same settlements is harmless; a `fire` repeated is overtaken.
 - Calls raise `StoreUnavailable` when the store does not answer and `StoreClosed` when it is
-  not open; nothing else is raised for what is in the store.
+  not open; nothing else is raised for what is in the store. What the caller got wrong is a
+  ValueError or TypeError, before anything has changed.
+- Calls of one store may overlap: `next_hint` and `durability` do. `open` and `close` may be called
+  by different tasks, and between two openings the event loop may be another.
+- Durations that are negative or no number count as 0 and a hundred years is the longest
+  (`duration_us`): one of them must not spoil the batch that it is in.
+- What `task.TaskData` takes, all stores take: names of 255 characters (1020 bytes), and payloads
+  and results of 4 MiB.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,7 +52,16 @@ from .requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, 
 
 BEATS_MISSED_MAX: Final = 4
 """A node is dead once its last heartbeat is so many of its intervals old; or an interval ahead of
-the store's clock, which was set back: else who died before that would hold its tasks until then."""
+the store's clock, which was set back: else who died before that would hold its tasks until then.
+`is_alive` is this rule."""
+
+
+def is_alive(beat_s: float | None, silent_s: float) -> bool:
+    """Whether a node lives that beats each `beat_s` and was last heard of `silent_s` ago.
+
+    By the store's clock; without `beat_s` it is never judged.
+    """
+    return beat_s is None or -beat_s < silent_s < BEATS_MISSED_MAX * beat_s
 
 
 @record
@@ -162,12 +181,16 @@ class Store(Protocol):
     async def open(self) -> None:
         """Connect and prepare what is needed. Harmless when open.
 
-        Raises StoreUnavailable; may be tried again.
+        Raises StoreUnavailable; may be tried again. What was written by a version that this one
+        cannot read is refused with an error of the store's own, and left as it is.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections. Harmless when closed. What is kept is still there at `open`."""
+        """Let go of connections. Harmless when closed. What is kept is still there at `open`.
+
+        Whoever waits for a hint is cancelled first.
+        """
         ...
 
     # -- nodes ------------------------------------------------------------------------------
@@ -186,22 +209,25 @@ class Store(Protocol):
     async def leave(self, node: str, incarnation: int) -> int:
         """The node stops: what it holds is put back, as by `Back`, and its name forgotten.
 
-        Returns how many; 0 as well where the incarnation is no longer the node's.
+        What older incarnations of it hold, too. Returns how many; 0 as well where the incarnation
+        is no longer the node's.
         """
         ...
 
     async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
         """Note that these nodes live; one answer per beat, in order.
 
-        A beat that comes too late revives nobody: its node may have been rescued from.
+        A beat that comes too late revives nobody: its node may have been rescued from. But where
+        the last one lies in the future the clock was set back, and who beats now is alive.
         """
         ...
 
     async def reconcile(self, node: str, incarnation: int, held: Collection[int]) -> Reconciled:
         """Compare the leases that `node` holds under `incarnation` with `held`, its own list.
 
-        What only the store has is put back, as by `Back`: an answer was lost on its way. The
-        claimer calls this while none of its exchanges is under way.
+        What only the store has is put back, as by `Back`: an answer was lost on its way. What only
+        `held` has is void. What older incarnations hold is left for `rescue`. The claimer calls
+        this while none of its exchanges is under way.
         """
         ...
 
@@ -240,8 +266,10 @@ class Store(Protocol):
         """Settle what ended, then claim what is ready, then look around: one transaction.
 
         A task settled into "due now" may be claimed by the same call. A paused queue gives
-        nothing, and who is gone (see `rescue`) gets nothing: others would take it over at once.
-        Each claim writes the lease, the node and `started_at`.
+        nothing, and who is gone (see `rescue`; its incarnation is that of `first_lease`) gets
+        nothing: others would take it over at once. But its settlements count while it has the
+        leases. Each claim writes the lease, the node and `started_at`, which a hand-back keeps.
+        Raises ValueError for a limit below 0.
         """
         ...
 
@@ -278,7 +306,7 @@ class Store(Protocol):
         """Look for up to `limit` schedules that are due, changing nothing.
 
         `after` is the `next_run_at` and `job_id` of the last one seen, to go on behind it: so those
-        that nobody here can fire block nobody.
+        that nobody here can fire block nobody. `next_due_s` is the same on every page.
         """
         ...
 

@@ -168,7 +168,9 @@ class RequeueDead:
 class RequeueDeadLetters:
     """`RequeueDead` for up to `limit`, oldest first, of one queue or (None) of all.
 
-    Those whose `unique_key` is taken are passed over. For all of them: until the count is 0.
+    Those whose `unique_key` is taken are passed over, and do not count towards `limit`; of several
+    with one key, the oldest comes back. The outcome's `queue_name` is the one asked for, also when
+    the count is 0. For all of them: until the count is 0.
     """
 
     queue_name: str | None
@@ -270,7 +272,7 @@ class LiveTasks:
 
 @record
 class DeadLetters:
-    """Dead letters of one queue or (None) of all, newest first."""
+    """Dead letters of one queue or (None) of all, the last to die first."""
 
     queue_name: str | None
     limit: int

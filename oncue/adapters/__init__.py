@@ -31,11 +31,12 @@ def open_queue(where: str, **settings: Any) -> QueueBase:
     `UnknownAdapter` or `UnknownScheme`, and `SettingsError` for an unknown or ill-typed setting:
     each is a ValueError.
     """
-    scheme, is_url, _ = where.partition("://")
+    scheme, is_url, rest = where.partition(":")
     if is_url:
         adapter = load_adapter_for(scheme)
         settings = {**adapter.metadata.settings.of_url(where), **settings}
-        caller = f"open_queue('{scheme}://...')"  # a URL may hold a password
+        slashes = "//" if rest.startswith("//") else ""
+        caller = f"open_queue('{scheme}:{slashes}...')"  # a URL may hold a password
     else:
         adapter = load_adapter(where)
         caller = f"open_queue({where!r})"

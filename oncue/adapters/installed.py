@@ -86,8 +86,8 @@ def installed_adapters() -> Mapping[str, EntryPoint]:
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             raise ValueError(
-                f"two queue adapters are named {point.name!r}: {other.value} of {_home(other)} "
-                f"and {point.value} of {_home(point)}; uninstall one"
+                f"two queue adapters are named {point.name!r}: {other.value} of {home_of(other)} "
+                f"and {point.value} of {home_of(point)}; uninstall one"
             )
     return dict(sorted(found.items()))
 
@@ -106,8 +106,8 @@ def load_adapter(name: str) -> Adapter:
     queue_class: object = getattr(module, "Queue", None)
     if not isinstance(metadata, QueueMetadata) or not _is_queue_class(queue_class):
         raise TypeError(
-            f"{point.value}, the adapter {name!r} of {_home(point)}, must export MODULE_METADATA, "
-            "a QueueMetadata, and Queue, a subclass of QueueBase"
+            f"{point.value}, the adapter {name!r} of {home_of(point)}, must export "
+            "MODULE_METADATA, a QueueMetadata, and Queue, a subclass of QueueBase"
         )
     if missing := tuple(filter(_is_missing, metadata.required_packages)):
         raise AdapterUnavailable(name, missing)
@@ -160,5 +160,6 @@ def _is_missing(distribution: str) -> bool:
     return False
 
 
-def _home(point: EntryPoint) -> str:
+def home_of(point: EntryPoint) -> str:
+    """The distribution that an entry point is of."""
     return point.dist.name if point.dist else "an unknown distribution"

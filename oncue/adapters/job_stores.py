@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
+from oncue.adapters.installed import home_of
 from oncue.stores import Store, StoreClock, record
 
 GROUP = "oncue.stores"
@@ -45,13 +46,23 @@ def installed_stores() -> Mapping[str, EntryPoint]:
 def make_store(name: str, settings: StoreSettings) -> Store:
     """The store of that installed name, not open yet.
 
-    Raises ValueError as the function named does, ImportError where its distribution lacks
-    something, and TypeError where the entry point leads to no function.
+    Raises ValueError as the function named does, and where two distributions have a store of that
+    name; ImportError where its distribution lacks something; TypeError where the entry point leads
+    to no function.
     """
-    point = installed_stores()[name]
-    make: object = point.load()
+    point, *others = {each.value: each for each in entry_points(group=GROUP, name=name)}.values()
+    if others:
+        raise ValueError(
+            f"two job stores are named {name!r}: {point.value} of {home_of(point)} and "
+            f"{others[0].value} of {home_of(others[0])}; uninstall one"
+        )
+    try:
+        make: object = point.load()
+    except AttributeError:
+        make = None
     if not callable(make):
         raise TypeError(
-            f"{point.value}, the job store {name!r}, must be a function of StoreSettings"
+            f"{point.value}, the job store {name!r} of {home_of(point)}, must be a function of "
+            "StoreSettings"
         )
     return cast(Callable[[StoreSettings], Store], make)(settings)

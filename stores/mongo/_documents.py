@@ -4,9 +4,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from .._json import decode_json
-from .._moments import microseconds, moment_at
+from .._moments import duration_us, microseconds, moment_at
 from ..records import ClaimedTask, Holder, ScheduleRow, ScheduleView, TaskRow, TaskView
-from ..task import SECONDS_MAX, TaskStatus
+from ..task import TaskStatus
 from ..transitions import waiting_status
 from ._schema import DEAD, ENDED, HELD, RUNNING, WAITING, Document
 
@@ -33,11 +33,6 @@ ROW_FIELDS: Final = (
 
 
 _EMPTY: Final = b"{}"
-
-
-def duration_us(seconds: float) -> int:
-    """Clamped and never an error, as a settlement must not fail half-way through a batch."""
-    return round(max(0.0, min(seconds, SECONDS_MAX)) * 1e6)
 
 
 def given(**fields: Any) -> Document:

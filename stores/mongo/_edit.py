@@ -7,7 +7,7 @@ from uuid import UUID
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from .._moments import microseconds
+from .._moments import duration_us, microseconds
 from ..base import Edited
 from ..requests import (
     CancelTask,
@@ -27,7 +27,7 @@ from ..requests import (
 )
 from ..task import TaskStatus
 from ._call import Call
-from ._documents import duration_us, given, holder_of
+from ._documents import given, holder_of
 from ._schema import DEAD, ENDED, ENDINGS, HELD, IS_LIVE, WAITING, Document
 from ._settle import FORGOTTEN, ending, forget
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from ..base import BEATS_MISSED_MAX, Pulse, Reconciled
+from ..base import Pulse, Reconciled, is_alive
 from ..lease import first_lease
 from ..records import ClaimedTask, NodeView
 from ..requests import Beat
@@ -76,13 +76,8 @@ def _set(call: Call, seen: Document, fields: Document) -> bool:
 
 
 def _is_alive(call: Call, node: Document) -> bool:
-    if "gone" in node:
-        return False
-    if node["beat_s"] is None:
-        return True
-    silent_us: int = call.now_us - node["beat_at_us"]
-    beat_us: float = node["beat_s"] * 1e6
-    return -beat_us < silent_us < BEATS_MISSED_MAX * beat_us
+    silent_s: float = (call.now_us - node["beat_at_us"]) / 1e6
+    return "gone" not in node and is_alive(node["beat_s"], silent_s)
 
 
 def is_there(call: Call, node: str, lease: int) -> bool:

@@ -16,10 +16,11 @@ from uuid import UUID
 
 from pymongo import UpdateOne
 
+from .._moments import duration_us
 from ..requests import Back, Cancelled, Dead, Done, RetryAt, Settlement
 from ..task import TaskStatus
 from ._call import Call
-from ._documents import ROW_FIELDS, duration_us
+from ._documents import ROW_FIELDS
 from ._schema import DEAD, ENDED, RUNNING, WAITING, Document
 
 RELEASED: Final[Document] = {"lease": "", "node": ""}

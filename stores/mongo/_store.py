@@ -28,6 +28,7 @@ from uuid import UUID
 from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
+from .._moments import duration_us
 from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
@@ -47,7 +48,6 @@ from ._add import add
 from ._call import Call
 from ._connect import CONNECTIONS, check_options, make_client, read_url
 from ._database import Database
-from ._documents import duration_us
 from ._durability import durability
 from ._stream import Stream
 

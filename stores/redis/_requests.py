@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, assert_never
 
-from .._moments import microseconds
+from .._moments import duration_us, microseconds
 from ..lease import incarnation_of
 from ..requests import (
     AddSchedule,
@@ -35,7 +35,6 @@ from ..requests import (
 from ..task import TaskStatus
 from ._rows import (
     counter_of,
-    duration_us,
     last_of,
     lease_text,
     moment_us,

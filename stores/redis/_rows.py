@@ -17,11 +17,11 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from .._json import decode_json
-from .._moments import microseconds, moment_at
+from .._moments import duration_us, microseconds, moment_at
 from .._versions import CHANGES_BITS
 from ..lease import LEASE_COUNTER_BITS, incarnation_of
 from ..records import ClaimedTask, Holder, NodeView, ScheduleRow, ScheduleView, TaskRow, TaskView
-from ..task import SECONDS_MAX, TaskStatus
+from ..task import TaskStatus
 from ..transitions import waiting_status
 from ._server import Argument
 
@@ -35,11 +35,6 @@ _INCARNATION_DIGITS: Final = 7
 
 class Unreadable(ValueError):
     """What stands in the server is no row of ours."""
-
-
-def duration_us(seconds: float) -> int:
-    """Clamped and never an error, as a settlement must not fail half-way through a batch."""
-    return round(max(0.0, min(seconds, SECONDS_MAX)) * 1e6)
 
 
 def moment_us(moment: datetime | None) -> int | str:

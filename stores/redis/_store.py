@@ -21,7 +21,7 @@ from uuid import UUID
 import structlog
 
 from .. import clock as ids
-from .._moments import microseconds, moment_at
+from .._moments import duration_us, microseconds, moment_at
 from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
@@ -66,7 +66,6 @@ from ._rows import (
     Answer,
     Unreadable,
     claimed_of,
-    duration_us,
     node_of,
     schedule_of,
     task_arguments,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from .._moments import microseconds
+from .._moments import duration_us, microseconds
 from ..records import Added, AddOutcome, AlreadyKnown, TaskRow, UniqueTaken
 from ._dialect import Tx
-from ._rows import columns_of, duration_us, uuid_of
+from ._rows import columns_of, uuid_of
 
 _ADDED: Final = Added()
 _ALREADY_KNOWN: Final = AlreadyKnown()

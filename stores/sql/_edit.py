@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 from uuid import UUID
 
-from .._moments import microseconds
+from .._moments import duration_us, microseconds
 from ..base import Edited
 from ..requests import (
     CancelTask,
@@ -24,7 +24,7 @@ from ..requests import (
 )
 from ..task import TaskStatus
 from ._dialect import Tx
-from ._rows import duration_us, holder_of
+from ._rows import holder_of
 from ._schema import HELD, RUNNING, TASK_COLUMNS, WAITING
 from ._settle import keep, remove
 

@@ -8,7 +8,7 @@ Rules:
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from ..base import BEATS_MISSED_MAX, Pulse, Reconciled
+from ..base import BEATS_MISSED_MAX, Pulse, Reconciled, is_alive
 from ..lease import LEASE_COUNTER_BITS, first_lease
 from ..records import ClaimedTask, NodeView
 from ..requests import Beat
@@ -94,9 +94,7 @@ def _beat(tx: Tx, beat: Beat) -> Pulse:
 
 
 def _is_alive(beat_s: float | None, beat_at_us: int, now_us: int) -> bool:
-    if beat_s is None:
-        return True
-    return -beat_s * 1e6 < now_us - beat_at_us < BEATS_MISSED_MAX * beat_s * 1e6
+    return is_alive(beat_s, (now_us - beat_at_us) / 1e6)
 
 
 def is_there(tx: Tx, node: str, lease: int, now_us: int) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from .._json import decode_json
 from .._moments import microseconds, moment_at
 from ..records import ClaimedTask, Holder, TaskRow, TaskView
-from ..task import SECONDS_MAX, TaskStatus
+from ..task import TaskStatus
 from ..transitions import waiting_status
 from ._schema import HELD, RUNNING, TASK_COLUMNS
 
@@ -46,11 +46,6 @@ _KINDS: Final[tuple[tuple[type, ...], ...]] = (
 )
 _WIDTH: Final = len(TASK_COLUMNS)
 _sound: set[tuple[type, ...]] = set()  # the combinations of types seen that may be
-
-
-def duration_us(seconds: float) -> int:
-    """Clamped and never an error, as a settlement must not fail half-way through a batch."""
-    return round(max(0.0, min(seconds, SECONDS_MAX)) * 1e6)
 
 
 def columns_of(row: TaskRow, id_of: Callable[[UUID], object]) -> tuple[Any, ...]:

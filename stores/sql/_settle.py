@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, assert_never
 from uuid import UUID
 
+from .._moments import duration_us
 from ..requests import Back, Cancelled, Dead, Done, RetryAt, Settlement
 from ..task import TaskStatus
 from ._dialect import Tx
-from ._rows import duration_us, uuid_of
+from ._rows import uuid_of
 from ._schema import LAST_COLUMNS, RESULT_COLUMNS, TASK_COLUMNS, WAITING
 
 Fence = tuple[int, UUID]

@@ -23,6 +23,7 @@ from uuid import UUID
 from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
+from .._moments import duration_us
 from ..base import Due, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
@@ -43,7 +44,6 @@ from ._connect import CONNECTIONS, dialect_for, make_engine, read_url
 from ._dialect import Tx
 from ._engine import Database
 from ._hints import Listener
-from ._rows import duration_us
 from ._visit import visit
 from ._watch import Watch
 

@@ -1,6 +1,10 @@
-"""A settings folder in a directory of its own, and settings with every kind of value."""
+"""A settings folder in a directory of its own, settings with every kind of value, and a site."""
 
 import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import invalidate_caches
 from pathlib import Path
 from textwrap import dedent
 
@@ -34,6 +38,37 @@ class Folder:
     def setenv(self, **variables: str) -> None:
         for name, value in variables.items():
             self._monkeypatch.setenv(name, value)
+
+
+class Site:
+    """A folder of installed distributions, on the path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.modules: list[str] = []
+
+    def install(self, distribution: str, module: str, text: str, entry_points: str) -> None:
+        """Install a distribution with one module, as pip would."""
+        self.modules.append(module)
+        (self.folder / f"{module}.py").write_text(dedent(text))
+        info = self.folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        )
+        (info / "entry_points.txt").write_text(entry_points)
+        invalidate_caches()
+
+
+@contextmanager
+def site_packages(root: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Site]:
+    """A site of this test's own, below `root`."""
+    site = Site(root / "site-packages")
+    site.folder.mkdir()
+    monkeypatch.setattr(sys, "path", [str(site.folder), *sys.path])
+    yield site
+    for module in site.modules:
+        sys.modules.pop(module, None)
 
 
 class Pool(BaseModel):

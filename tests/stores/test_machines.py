@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -9,6 +10,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
+from oncue_lmdb import LmdbStore
 
 from oncue.stores import Beat, Pulse, Reconciled, Store, incarnation_of
 from oncue.stores.mongo import MongoStore
@@ -115,6 +117,27 @@ def test_any_history_of_calls_on_redis(backend: str) -> None:
         RedisMachine.portal = portal
         few = settings(max_examples=20, stateful_step_count=40, deadline=None)
         run_state_machine_as_test(RedisMachine, settings=few)
+
+
+class LmdbMachine(WaitingMachine):
+    """Each history has a directory of its own."""
+
+    def make_store(self) -> Store:
+        self.folder = TemporaryDirectory()
+        return LmdbStore(self.folder.name, clock=self.clock, sync=False)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_any_history_of_calls_on_lmdb(backend: str) -> None:
+    with start_blocking_portal(backend) as portal:
+        LmdbMachine.portal = portal
+        few = settings(max_examples=10, stateful_step_count=40, deadline=None)
+        run_state_machine_as_test(LmdbMachine, settings=few)
 
 
 class ServerClock(TurnedClock):

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import invalidate_caches
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -30,7 +29,7 @@ from oncue.adapters import (
     load_adapter,
 )
 from oncue.adapters.memory import MODULE_METADATA, MemoryQueue, MemorySettings
-from tests.oncue.kit import Folder
+from tests.oncue.kit import Folder, site_packages
 
 LANE = """
     from uuid import UUID
@@ -100,26 +99,13 @@ async def echo(task: TaskData) -> dict[str, Any]:
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Install a distribution with one adapter, as pip would, in a folder on the path."""
-    site = tmp_path / "site-packages"
-    site.mkdir()
-    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
-    modules: list[str] = []
+    with site_packages(tmp_path, monkeypatch) as site:
 
-    def install(name: str, text: str, *, distribution: str = "oncue-lane") -> None:
-        module = f"{distribution.replace('-', '_')}_queue"
-        modules.append(module)
-        (site / f"{module}.py").write_text(dedent(text))
-        info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        )
-        (info / "entry_points.txt").write_text(f"[oncue.queues]\n{name} = {module}\n")
-        invalidate_caches()
+        def install(name: str, text: str, *, distribution: str = "oncue-lane") -> None:
+            module = f"{distribution.replace('-', '_')}_queue"
+            site.install(distribution, module, text, f"[oncue.queues]\n{name} = {module}\n")
 
-    yield install
-    for module in modules:
-        sys.modules.pop(module, None)
+        yield install
 
 
 def test_memory_is_installed_with_oncue() -> None:
