@@ -3,7 +3,7 @@
 Rules:
 - `ONCUE_TEST_{POSTGRES,REDIS,MONGODB,MYSQL}_URL` point the tests elsewhere; `.ci/run` has a MariaDB
   for the last, without which MySQL's tests are skipped, and its conformance suite says so.
-- SecantusDB speaks MongoDB's protocol, alone or as a set of one; `ONCUE_TEST_SECANTUS=1` uses it.
+- SecantusDB speaks MongoDB's protocol, alone or as a set of one; `ONCUE_TEST_LONG=1` uses it.
 - A server starts when the first test wants it. Tests share it, each with names of its own.
 """
 
@@ -263,8 +263,8 @@ def own_secantus() -> Generator[Secantus]:
 
 @cache
 def _shared_secantus(*options: str) -> Secantus:
-    if not os.environ.get("ONCUE_TEST_SECANTUS"):
-        pytest.skip("SecantusDB takes minutes: ONCUE_TEST_SECANTUS=1 runs MongoDB's tests on it")
+    if not os.environ.get("ONCUE_TEST_LONG"):
+        pytest.skip("SecantusDB takes minutes: ONCUE_TEST_LONG=1 runs MongoDB's tests on it")
     server = Secantus(*options)
     atexit.register(server.remove)
     server.start()

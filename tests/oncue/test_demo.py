@@ -102,8 +102,12 @@ def test_every_file_is_counted_once_whatever_it_is(odd_folder: Path, backend: st
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("ONCUE_TEST_LONG"),
+    reason="a standard library with packages in it takes minutes: ONCUE_TEST_LONG=1",
+)
 def test_the_standard_library_has_as_many_files_as_find_says() -> None:
-    """The default folder, with nothing left out. It takes a minute: the other tests run on both."""
+    """The default folder, with nothing left out. The other tests run on both."""
     status, rows, output = demo("--backend", "trio")
     assert status == 0, output
     assert int(rows["files"]) == found(sysconfig.get_path("stdlib"))
