@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection
 
 from ..runtime import Ref
-from ..stores import ClaimedTask, first_lease
+from ..stores import ClaimedTask
+from ..stores.lease import drawn_lease
 from .messages import STORE_TIMEOUT_S, Join, Leave, Reconcile, Rescue, StoreMessage
 from .roster import Roster
 
@@ -17,12 +18,18 @@ class Claimer:
     """Joins as `node`. Each call but the first two may raise one of `STORE_TROUBLE`."""
 
     def __init__(
-        self, node: str, store: Ref[StoreMessage], roster: Roster, now: Callable[[], float]
+        self,
+        node: str,
+        store: Ref[StoreMessage],
+        roster: Roster,
+        now: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         self.node = node
         self._store = store
         self._roster = roster
         self._now = now
+        self._random = random
         self._incarnation = 0
         self._next_lease = 0
 
@@ -51,7 +58,7 @@ class Claimer:
             restarted=self._roster.incarnation_of(self.node) is not None,
         )
         self._incarnation = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
-        self._next_lease = first_lease(self._incarnation)
+        self._next_lease = drawn_lease(self._incarnation, self._random())
         self._roster.note(self.node, self._incarnation, sent_at_s)
 
     async def reconcile(self, held: Collection[int]) -> frozenset[int]:

@@ -121,7 +121,7 @@ class Pool(Actor[PoolMessage]):
             tally=self._tally,
             tracing=self._tracing,
         )
-        self._claimer = Claimer(self._node, self._store, self._roster, self._now)
+        self._claimer = Claimer(self._node, self._store, self._roster, self._now, self._random)
         # Spread, so that many processes that started together do not poll together.
         poll_s = self._poll_interval_s * (0.8 + 0.2 * self._random())
         self.context.timers.every("poll", poll_s, LookAround())

@@ -86,7 +86,9 @@ class Puller(Actor[PullerMessage]):
             tally=self._tally,
             tracing=self._tracing,
         )
-        self._claimer = Claimer(self._node, self._store, self._roster, self.context.now)
+        self._claimer = Claimer(
+            self._node, self._store, self._roster, self.context.now, self._random
+        )
         self.context.timers.every("leases", LOOK_AT_LEASES_S, LookAtPulled())
 
     async def on_stop(self, reason: Exception | None) -> None:

@@ -14,10 +14,12 @@ from oncue.stores import (
     CallableStoreClock,
     Claim,
     Claims,
+    Done,
     MemoryStore,
     StoreUnavailable,
     first_lease,
 )
+from oncue.stores.lease import LEASE_COUNTER_BITS
 from oncue.testing import VirtualClock
 from oncue.testing._store_kit import make_row
 from tests.flow.cluster import Link
@@ -32,8 +34,8 @@ class Place:
         self._clock = clock
         self._ref = system.lookup("place/store")
 
-    def claimer(self, node: str = "a") -> Claimer:
-        return Claimer(node, self._ref, self.roster, self._clock.monotonic)
+    def claimer(self, node: str = "a", lot: float = 0.5) -> Claimer:
+        return Claimer(node, self._ref, self.roster, self._clock.monotonic, lambda: lot)
 
 
 @asynccontextmanager
@@ -65,12 +67,34 @@ async def test_leases_are_counted_below_the_incarnation_and_never_offered_twice(
         await claimer.join()
         incarnation = here.roster.incarnation_of("a")
         assert incarnation is not None
-        first = first_lease(incarnation)
+        first = first_lease(incarnation) + 2**LEASE_COUNTER_BITS // 4
         assert [claimer.offer(3), claimer.offer(1), claimer.offer(1)] == [
             first,
             first + 3,
             first + 4,
         ]
+
+
+async def test_by_lot_two_owners_of_one_incarnation_share_no_lease(clock: VirtualClock) -> None:
+    """A store that lost its last moments gives an incarnation again, as to `c` here."""
+    row = make_row()
+    async with place(clock) as (here, store):
+        await store.add([row])
+        b = here.claimer("b", lot=0.0)
+        await b.join()
+        [lost] = await claim(store, b, 1)
+        incarnation = here.roster.incarnation_of("b")
+    async with place(clock) as (here, store):
+        await store.add([row])
+        c = here.claimer("c", lot=0.9999999)
+        await c.join()
+        [held] = await claim(store, c, 1)
+        assert here.roster.incarnation_of("c") == incarnation
+        late, own = (
+            Done(task_id=row.task_id, lease=lease, result=b"null", execution_s=0.1, worker_id="w-1")
+            for lease in (lost, held)
+        )
+        assert (await store.exchange([late, own])).refused == [late]
 
 
 async def test_the_roster_tells_a_restart_in_a_living_process_from_a_new_process(

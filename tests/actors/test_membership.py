@@ -56,7 +56,9 @@ class Node:
         )
         async with ActorSystem(spec, clock=self.clock, entropy=SeededEntropy(1)) as system:
             try:
-                yield Claimer("a", system.lookup("node/store"), self.roster, self.clock.monotonic)
+                yield Claimer(
+                    "a", system.lookup("node/store"), self.roster, self.clock.monotonic, lambda: 0.0
+                )
             finally:
                 self.fell_at_s = self.clock.monotonic()
 
