@@ -199,11 +199,10 @@ class Store(Protocol):
         """A new incarnation of `node`: a number greater than any this store ever gave.
 
         The claimer's lease numbers start at `lease.drawn_lease` of it, and so at or above
-        `lease.first_lease`. From now on the node
-        is dead when no `heartbeat` came for `BEATS_MISSED_MAX` times `beat_s` seconds (None:
-        it is never judged). What its older incarnations hold is for `rescue`; with
-        `restarted` it is put back instead, as by `Back`: then the process lives on, and only
-        the actor in it that claims has died.
+        `lease.first_lease`. From now on the node is dead when no `heartbeat` came for
+        `BEATS_MISSED_MAX` times `beat_s` seconds (None: it is never judged). What its older
+        incarnations hold is for `rescue`; with `restarted` it is put back instead, as by
+        `Back`: then the process lives on, and only the actor in it that claims has died.
         """
         ...
 

@@ -91,8 +91,8 @@ async def test_by_lot_two_owners_of_one_incarnation_share_no_lease(clock: Virtua
         [held] = await claim(store, c, 1)
         assert here.roster.incarnation_of("c") == incarnation
         late, own = (
-            Done(task_id=row.task_id, lease=lease, result=b"null", execution_s=0.1, worker_id="w-1")
-            for lease in (lost, held)
+            Done(task_id=row.task_id, lease=lease, result=result, execution_s=0.1, worker_id="w-1")
+            for lease, result in ((lost, b"1"), (held, b"2"))
         )
         assert (await store.exchange([late, own])).refused == [late]
 
