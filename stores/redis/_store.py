@@ -22,7 +22,7 @@ import structlog
 
 from .. import clock as ids
 from .._moments import duration_us, microseconds, moment_at
-from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Guarantee, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -101,6 +101,8 @@ class RedisStore:
     0 no result is written. `client_options` are arguments of coredis's client. `clock` is for
     tests: the time goes with each call, and is not the server's. Raises ValueError.
     """
+
+    guarantees: Final = frozenset(Guarantee)
 
     def __init__(
         self,
