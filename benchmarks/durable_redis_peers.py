@@ -13,6 +13,8 @@ from typing import Any
 import anyio
 from durable_peers import Contender, Handle, Producer
 
+CONNECTIONS_MAX = 1000
+"""Above what arq and saq take at once: redis-py 8 fails above 100 unless told."""
 POLL_S = 0.01
 ARQ_POLL_S = 0.005
 
@@ -29,7 +31,7 @@ class ArqPeer:
     def _settings(self) -> Any:
         from arq.connections import RedisSettings
 
-        return RedisSettings(unix_socket_path=self._path)
+        return RedisSettings(unix_socket_path=self._path, max_connections=CONNECTIONS_MAX)
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:
@@ -75,14 +77,18 @@ class SaqPeer:
         self._jobs = jobs
         self._queue: Any = None
 
+    def _open(self) -> Any:
+        from redis.asyncio import Redis
+        from saq.queue.redis import RedisQueue
+
+        return RedisQueue(Redis.from_url(self._url, max_connections=CONNECTIONS_MAX))
+
     async def install(self) -> None:
         """It makes what it needs as it goes."""
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:
-        from saq.queue.redis import RedisQueue
-
-        queue = RedisQueue.from_url(self._url)
+        queue = self._open()
 
         async def one(sent_at: float | None) -> None:
             await queue.enqueue("noop", sent_at=sent_at)
@@ -93,13 +99,12 @@ class SaqPeer:
     @asynccontextmanager
     async def worker(self, handle: Handle) -> AsyncIterator[None]:
         from saq import Worker
-        from saq.queue.redis import RedisQueue
 
         async def noop(context: Any, *, sent_at: float | None) -> int:
             handle(sent_at)
             return 1
 
-        self._queue = RedisQueue.from_url(self._url)
+        self._queue = self._open()
         worker: Any = Worker(self._queue, [("noop", noop)], concurrency=self._jobs)
         running = asyncio.create_task(worker.start())
         yield
