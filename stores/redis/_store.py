@@ -18,9 +18,8 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-import structlog
-
 from .. import clock as ids
+from .._log import logger
 from .._moments import duration_us, microseconds, moment_at
 from ..base import Due, Durability, Edited, Exchanged, Guarantee, Pulse, Reconciled
 from ..clock import StoreClock
@@ -263,7 +262,7 @@ class RedisStore:
 
     def _tell_parked(self, table: str, why: Mapping[Any, str]) -> None:
         self.parked += len(why)
-        structlog.stdlib.get_logger("oncue.stores.redis").error(
+        logger("redis").error(
             "rows that cannot be read were set aside", table=table, rows=list(why.values())
         )
 
