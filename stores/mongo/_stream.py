@@ -72,7 +72,8 @@ class Stream:
         ]
         shown = {"operationType": 1, "fullDocument.queue_name": 1}
         steps: list[Document] = [{"$match": {"$or": telling}}, {"$project": shown}]
-        return database.tasks.watch(steps, max_await_time_ms=WAIT_MS)
+        tasks = database.on_primary("majority")[f"{database.prefix}_tasks"]
+        return tasks.watch(steps, max_await_time_ms=WAIT_MS)
 
     def _wait(self, stream: ChangeStream[Document]) -> Document | None:
         if not stream.alive:
