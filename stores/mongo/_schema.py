@@ -44,6 +44,7 @@ READY: Final = "ready"
 DUE: Final = "due"
 RUNS: Final = "runs"
 LEASE: Final = "running"
+SET_ASIDE: Final = "held"
 LISTED: Final = "listed"
 ENDINGS: Final = "ended"
 
@@ -72,7 +73,7 @@ _TASKS: Final = (
     ),
     _index(DUE, {"state": WAITING}, "state", "run_us"),
     _index(LEASE, {"state": RUNNING}, "state", "lease"),
-    _index("held", {"state": HELD}, "state", "queue_name"),
+    _index(SET_ASIDE, {"state": HELD}, "state", "queue_name"),
     _index(LISTED, {"state": IS_LIVE}, "place"),
     _index("key", _with("unique_key"), "queue_name", "unique_key", unique=True),
     _index(RUNS, _with("job_id"), "job_id"),
