@@ -87,6 +87,7 @@ def _revised(call: Call, change: ReviseTask) -> Document:
         **given(
             queue_name=change.queue_name,
             payload=change.payload,
+            size=None if change.payload is None else len(change.payload),
             priority=change.priority,
             run_us=None if run_at is None else max(microseconds(run_at), call.now_us),
         ),
