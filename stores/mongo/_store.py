@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from anyio import CapacityLimiter, sleep_forever, to_thread
+from anyio import CancelScope, CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
@@ -126,7 +126,8 @@ class MongoStore:
         if self._open:
             self._open = False
             self._stream = None
-            await self._hop(self._database.close)
+            with CancelScope(shield=True):  # or its connections would stay open for good
+                await self._hop(self._database.close)
 
     async def _hop(self, work: Callable[[], T]) -> T:
         with self._hold():
