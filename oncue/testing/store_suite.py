@@ -16,7 +16,11 @@ Rules:
 - Each test is a sentence of `stores/base.py`; needs pytest and an `anyio_backend` fixture.
 """
 
+import gc
+
 import pytest
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint
 
 from oncue.stores import (
     TRANSITIONS,
@@ -144,6 +148,23 @@ class StoreSuite(
         await store.open()
         assert ids(await claimer.claim()) == [row.task_id]
         assert await store.join("node-a") > claimer.incarnation
+
+    async def test_who_is_cancelled_closes_it_all_the_same(
+        self, store: Store, store_clock: TurnedClock
+    ) -> None:
+        """Or what it holds would stay open for good: then a warning tells, as the last one goes."""
+        other = self.make_store(store_clock)
+        for _ in range(2):
+            await other.open()
+            assert await other.queues() == []
+            with CancelScope() as scope:
+                scope.cancel()
+                await other.close()
+            with pytest.raises(StoreClosed):
+                await other.queues()
+        del other
+        await checkpoint()  # until then a loop may keep the cancellation, and with it all frames
+        gc.collect()
 
 
 async def _make(move: Move, task: ClaimedTask, store: Store, claimer: Claimer) -> bool:

@@ -1,8 +1,9 @@
 """Claiming: the heads of a queue, taken by one conditional update, and read back.
 
 Rules:
-- Who waits is found first and taken afterwards, if it waits still. So of two claims that meet, each
-  task goes to one; whoever gets too few looks again.
+- Who is ready is found first and taken afterwards, if it is ready still: others may have claimed it
+  meanwhile, tried it and put it off, or revised it to another time or queue. So of two claims that
+  meet, each task goes to one; whoever gets too few looks again.
 - The update gives each task its lease by its place in the list. Where some went to others, the
   rest moves up, lowest first: leases count up without a gap, and no two tasks ever share one.
 - What cannot be read is parked: held, with its error, until somebody repairs or cancels it.
@@ -55,12 +56,13 @@ def _take(
 ) -> tuple[list[ClaimedTask], bool]:
     """What one queue gives, and whether it may have more."""
     taken: list[ClaimedTask] = []
+    ready = _ready(call, claim.queue_name, claims.task_types)
     for _ in range(_ROUNDS_MAX):
         left = claim.limit - len(taken)
-        heads = _heads(call, claim.queue_name, claims.task_types, left)
+        heads = _heads(call, ready, left)
         if heads:
             lease = first_lease + len(taken)
-            taken += take(call, heads, {"state": WAITING}, claims.node, lease, call.now_us)
+            taken += take(call, heads, ready, claims.node, lease, call.now_us)
         if len(taken) == claim.limit:
             return taken, True
         if len(heads) < left:
@@ -68,13 +70,17 @@ def _take(
     return taken, True
 
 
-def _heads(call: Call, name: str, task_types: frozenset[str] | None, limit: int) -> list[UUID]:
-    """The first `limit` that are ready, of these types."""
-    waits: Document = {"state": WAITING, "queue_name": name}
-    types = call.tasks.distinct("task_type", waits) if task_types is None else sorted(task_types)
-    if not types:
-        return []
-    ready = {**waits, "task_type": {"$in": types}, "run_us": {"$lte": call.now_us}}
+def _ready(call: Call, name: str, task_types: frozenset[str] | None) -> Document:
+    """What may be claimed of a queue, None: whatever its type."""
+    ready = {"state": WAITING, "queue_name": name, "run_us": {"$lte": call.now_us}}
+    return ready if task_types is None else {**ready, "task_type": {"$in": sorted(task_types)}}
+
+
+def _heads(call: Call, ready: Document, limit: int) -> list[UUID]:
+    """The first `limit` that are ready."""
+    if "task_type" not in ready:  # the index has a line for each
+        waits = {"state": WAITING, "queue_name": ready["queue_name"]}
+        ready = {**ready, "task_type": {"$in": call.tasks.distinct("task_type", waits)}}
     found = call.tasks.find(ready, {"_id": 1}).sort(_ORDER).limit(limit).hint(READY)
     return [document["_id"] for document in found]
 
@@ -95,7 +101,8 @@ def take(
     }
     if started_us is not None:
         given["started_us"] = started_us
-    changed = call.tasks.update_many({"_id": {"$in": list(ids)}, **still}, [{"$set": given}])
+    mine: Document = {"_id": {"$in": list(ids)}, **still}
+    changed = call.tasks.update_many(mine, [{"$set": given}], hint="_id_")
     if not changed.modified_count:
         return []
     leases = {"$gte": first_lease, "$lt": first_lease + len(ids)}

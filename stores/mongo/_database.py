@@ -5,6 +5,8 @@ Rules:
   primary, no majority in time) is StoreUnavailable; what is wrong with a statement is a bug and
   stays what it is.
 - A transaction that met another one is tried anew, so often and no more.
+- All is read from the primary, whatever the URL says of reads: a secondary that lags behind would
+  not know what was claimed a moment ago, and a transaction may read nowhere else.
 - All of this runs in worker threads.
 """
 
@@ -14,7 +16,7 @@ from typing import Any, Final, TypeVar
 from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection
+from pymongo.database import Database as Mongo
 from pymongo.errors import (
     ConfigurationError,
     DocumentTooLarge,
@@ -23,6 +25,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 
 from .._moments import microseconds
 from ..clock import StoreClock
@@ -82,7 +85,7 @@ class Database:
         hello = self._client.admin.command("hello")
         # A sharded cluster has transactions and change streams as well.
         self.is_replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
-        migrate(self._client.get_database(self._name, codec_options=CODEC), self.prefix)
+        migrate(self.on_primary("local"), self.prefix)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -96,15 +99,23 @@ class Database:
         assert self._client is not None
         return self._client
 
-    @property
-    def tasks(self) -> Collection[Document]:
-        """The collection of tasks, for whoever watches it."""
-        return self.client.get_database(self._name, codec_options=CODEC)[f"{self.prefix}_tasks"]
+    def on_primary(self, concern: str) -> Mongo[Document]:
+        """The database, reading what its primary has: `local`, also what could still be lost with
+        it; `majority`, what could not."""
+        return self.client.get_database(
+            self._name,
+            codec_options=CODEC,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern(concern),
+        )
 
     # --- calls -------------------------------------------------------------------------------
 
     def write(self, doing: str, work: Callable[[Call], T]) -> T:
-        """`work`, each of whose statements stands for itself. `doing` is what an error says."""
+        """`work`, each of whose statements stands for itself. `doing` is what an error says.
+
+        It reads back what it has written, which with a `w` of 1 no majority need have yet.
+        """
         return self._mapped(doing, lambda: work(self.call()))
 
     def look(self, doing: str, work: Callable[[Call], T]) -> T:
@@ -119,14 +130,16 @@ class Database:
 
     def _in_transaction(self, work: Callable[[Call], T]) -> T:
         snapshot = ReadConcern("snapshot")
-        with self.client.start_session() as session, session.start_transaction(snapshot):
+        with (
+            self.client.start_session() as session,
+            session.start_transaction(snapshot, read_preference=ReadPreference.PRIMARY),
+        ):
             return work(self.call(session))
 
-    def call(self, session: ClientSession | None = None, read: str | None = None) -> Call:
+    def call(self, session: ClientSession | None = None, read: str = "local") -> Call:
         """The beginning of a call: it asks for the time."""
-        concern = None if read is None else ReadConcern(read)
         return Call(
-            self.client.get_database(self._name, codec_options=CODEC, read_concern=concern),
+            self.on_primary(read),
             self.prefix,
             now_us=self._now_us(),
             places=self._places,

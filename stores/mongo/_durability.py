@@ -9,9 +9,9 @@ _NO_JOURNAL: Final = (
     "a crash of the server's machine loses what was not in its journal yet, up to a tenth of a "
     "second of acknowledged tasks (journal=false)"
 )
-_ONE_HAS_IT: Final = (
+_SOME_HAVE_IT: Final = (
     "what was acknowledged is lost when another server becomes the primary that did not have it "
-    "yet (w=1)"
+    "yet (w={}, and no number is sure to be a majority: w=majority)"
 )
 
 
@@ -21,8 +21,9 @@ def durability(concern: Mapping[str, Any], is_replicated: bool) -> Durability:
     warnings: list[str] = []
     if not is_journaled:
         warnings.append(_NO_JOURNAL)
-    if is_replicated and waits_for == 1:
-        warnings.append(_ONE_HAS_IT)
+    # Who is counted need not have a vote, and how many have one may change.
+    if is_replicated and isinstance(waits_for, int):
+        warnings.append(_SOME_HAVE_IT.format(waits_for))
     said = f"w={waits_for}, journal={'true' if is_journaled else 'false'}"
     said += ", transactions" if is_replicated else ", no transactions: a server alone"
     return Durability(summary=said, warnings=tuple(warnings))

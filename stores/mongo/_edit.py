@@ -1,4 +1,4 @@
-"""Changes by hand, each of one document; and what is removed for good."""
+"""Changes by hand, each of one document."""
 
 from collections.abc import Sequence
 from typing import Final, assert_never
@@ -7,18 +7,13 @@ from uuid import UUID
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from .._moments import duration_us, microseconds
+from .._moments import microseconds
 from ..base import Edited
 from ..requests import (
     CancelTask,
     Change,
     PauseQueue,
     PauseTask,
-    Purge,
-    PurgeDeadLetters,
-    PurgeExpired,
-    PurgeResults,
-    PurgeWaiting,
     RequeueDead,
     RequeueDeadLetters,
     ResumeQueue,
@@ -28,7 +23,7 @@ from ..requests import (
 from ..task import TaskStatus
 from ._call import Call
 from ._documents import given, holder_of
-from ._schema import DEAD, ENDED, ENDINGS, HELD, IS_LIVE, WAITING, Document
+from ._schema import DEAD, ENDINGS, HELD, IS_LIVE, WAITING, Document
 from ._settle import FORGOTTEN, ending, forget
 
 _NOT_APPLIED: Final = Edited(count=0)
@@ -92,6 +87,7 @@ def _revised(call: Call, change: ReviseTask) -> Document:
         **given(
             queue_name=change.queue_name,
             payload=change.payload,
+            size=None if change.payload is None else len(change.payload),
             priority=change.priority,
             run_us=None if run_at is None else max(microseconds(run_at), call.now_us),
         ),
@@ -153,35 +149,3 @@ def _revive(call: Call, ids: Sequence[UUID]) -> int:
         {"_id": {"$in": list(ids)}, "state": DEAD},
         [{"$set": {**anew, "place": place}}, {"$unset": list(_PAST)}],
     ).modified_count
-
-
-# --- purge ---------------------------------------------------------------------------------
-
-
-def purge(call: Call, what: Purge, result_ttl_us: int, dead_ttl_us: int) -> int:
-    """Remove documents for good; how many."""
-    match what:
-        case PurgeWaiting(queue_name=name):
-            waiting, held = ({"state": state, "queue_name": name} for state in (WAITING, HELD))
-            count = call.tasks.delete_many(waiting).deleted_count  # each has its own index
-            return count + call.tasks.delete_many(held).deleted_count
-        case PurgeDeadLetters(queue_name=name, older_than_s=older_than_s):
-            mine = {} if name is None else {"queue_name": name}
-            return _purge(call, DEAD, duration_us(older_than_s), mine)
-        case PurgeResults(older_than_s=older_than_s):
-            return _purge(call, ENDED, duration_us(older_than_s), {})
-        case PurgeExpired():
-            return _purge(call, DEAD, dead_ttl_us, {}) + _purge(call, ENDED, result_ttl_us, {})
-        case _:
-            assert_never(what)
-
-
-def _purge(call: Call, state: int, age_us: int, mine: Document) -> int:
-    old: Document = {"state": state, "ended_us": {"$lte": call.now_us - age_us}, **mine}
-    count = call.tasks.delete_many({**old, "owed_to": {"$exists": False}}).deleted_count
-    # A few: of those who fired them and died before they could move the schedule on.
-    for document in call.tasks.find({**old, "owed_to": {"$exists": True}}):
-        owing = {"_id": document.get("job_id"), "version": document["owed_to"]}
-        if call.schedules.find_one(owing, {"_id": 1}) is None:
-            count += call.tasks.delete_one({"_id": document["_id"], **old}).deleted_count
-    return count

@@ -1,7 +1,7 @@
 """Looking: the survey of an exchange, `find`, `count` and `queues`."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
@@ -22,8 +22,11 @@ from ._schema import (
     ENDINGS,
     HELD,
     IS_LIVE,
+    LEASE,
     LISTED,
+    READY,
     RUNNING,
+    SET_ASIDE,
     WAITING,
     Document,
 )
@@ -34,7 +37,13 @@ _OF_STATUS: Final[dict[TaskStatus, Document]] = {
     TaskStatus.PROCESSING: {"state": RUNNING},
     TaskStatus.PAUSED: {"state": HELD},
 }
-_SIZE: Final[Document] = {"$binarySize": {"$ifNull": ["$payload", b""]}}
+_COUNTED: Final[Sequence[tuple[int, str, Sequence[str]]]] = (
+    (WAITING, READY, ("priority", "task_type")),
+    (RUNNING, LEASE, ()),
+    (HELD, SET_ASIDE, ("priority",)),
+    (DEAD, ENDINGS, ()),
+)
+"""Each state with its index, and what its figures are told apart by."""
 
 
 def survey(call: Call) -> Survey:
@@ -109,78 +118,81 @@ def _of_queue(name: str | None) -> Document:
 
 
 def count(call: Call, name: str | None) -> Counts:
-    """The figures, counted. It reads every live task of the queue, and each one's size."""
-    groups = _groups(call, name)
-    states, priorities, ready_types = Counter[str](), Counter[int](), Counter[str]()
-    for group in groups:
-        key, tasks = group["_id"], group["tasks"]
-        state, is_due = key["state"], key["due"]
-        if state != RUNNING:
-            priorities[key["priority"]] += tasks
-        if state == WAITING and is_due:
-            ready_types[key["type"]] += tasks
-        states[_place_of(state, is_due)] += tasks
-    dead_letters, dead_bytes = _sizes(call, {"state": DEAD}, ENDINGS, name)
-    live_bytes = sum(group["bytes"] for group in groups)
-    store_bytes = live_bytes + dead_bytes
-    if name is not None:
-        store_bytes = (
-            _sizes(call, {"state": IS_LIVE}, LISTED, None)[1]
-            + _sizes(call, {"state": DEAD}, ENDINGS, None)[1]
-        )
+    """The figures, counted: an index entry is read for each live task and each dead letter of the
+    store, and no document but the oldest and the newest."""
+    groups = [group for each in _COUNTED for group in _groups(call, name, *each)]
+    mine = [group for group in groups if group["is_mine"]]
+    places, priorities, ready_types = Counter[str](), Counter[int](), Counter[str]()
+    for group in mine:
+        tasks = group["tasks"]
+        places[_place_of(group)] += tasks
+        if group["state"] in (WAITING, HELD):
+            priorities[group["priority"]] += tasks
+        if group.get("is_due"):
+            ready_types[group["task_type"]] += tasks
+    live = [group for group in mine if group["state"] != DEAD]
+    oldest, newest = _ages(call, name, live)
     return Counts(
         queue_name=name,
-        pending=states["pending"],
-        delayed=states["delayed"],
-        held=states["held"],
-        processing=states["processing"],
-        dead_letters=dead_letters,
+        pending=places["pending"],
+        delayed=places["delayed"],
+        held=places["held"],
+        processing=places["processing"],
+        dead_letters=places["dead"],
         priorities=dict(priorities),
         ready_types=dict(ready_types),
-        oldest=_created_at(call, name, ASCENDING),
-        newest=_created_at(call, name, DESCENDING),
+        oldest=oldest,
+        newest=newest,
         paused=call.paused.find_one({} if name is None else {"_id": name}, session=call.session)
         is not None,
-        payload_bytes=live_bytes + dead_bytes,
-        store_payload_bytes=store_bytes,
+        payload_bytes=sum(group["bytes"] for group in mine),
+        store_payload_bytes=sum(group["bytes"] for group in groups),
     )
 
 
-def _groups(call: Call, name: str | None) -> list[Document]:
-    by = {
-        "state": "$state",
-        "due": {"$lte": ["$run_us", call.now_us]},
-        "priority": "$priority",
-        "type": "$task_type",
-    }
-    figures = {"tasks": {"$sum": 1}, "bytes": {"$sum": _SIZE}}
-    live = {"state": IS_LIVE, **_of_queue(name)}
-    steps = [{"$match": live}, {"$group": {"_id": by, **figures}}]
-    return list(call.tasks.aggregate(steps, hint=LISTED, session=call.session))
-
-
-def _place_of(state: int, is_due: bool) -> str:
+def _groups(
+    call: Call, name: str | None, state: int, index: str, fields: Sequence[str]
+) -> list[Document]:
+    """What is in that state, by these fields. The index has all that is asked for."""
+    is_mine = {"$literal": True} if name is None else {"$eq": ["$queue_name", {"$literal": name}]}
+    by: Document = {"is_mine": is_mine, **{field: f"${field}" for field in fields}}
     if state == WAITING:
-        return "pending" if is_due else "delayed"
-    return "processing" if state == RUNNING else "held"
+        by["is_due"] = {"$lte": ["$run_us", call.now_us]}
+    figures = {
+        "tasks": {"$sum": 1},
+        "bytes": {"$sum": "$size"},
+        "first": {"$min": "$place"},
+        "last": {"$max": "$place"},
+    }
+    steps: list[Document] = [{"$match": {"state": state}}, {"$group": {"_id": by, **figures}}]
+    found = call.tasks.aggregate(steps, hint=index, session=call.session)
+    return [{"state": state, **group.pop("_id"), **group} for group in found]
 
 
-def _sizes(call: Call, which: Document, index: str, name: str | None) -> tuple[int, int]:
-    """How many tasks, and the bytes of their payloads."""
-    figures = {"tasks": {"$sum": 1}, "bytes": {"$sum": _SIZE}}
-    steps = [{"$match": {**which, **_of_queue(name)}}, {"$group": {"_id": None, **figures}}]
-    for group in call.tasks.aggregate(steps, hint=index, session=call.session):
-        return group["tasks"], group["bytes"]
-    return 0, 0
+def _place_of(group: Document) -> str:
+    if group["state"] == WAITING:
+        return "pending" if group["is_due"] else "delayed"
+    return {RUNNING: "processing", HELD: "held", DEAD: "dead"}[group["state"]]
 
 
-def _created_at(call: Call, name: str | None, order: int) -> datetime | None:
-    """When the live task was made that was added first, or last."""
-    live: Document = {"state": IS_LIVE, **_of_queue(name)}
-    found = call.tasks.find(live, {"created_us": 1}, session=call.session)
-    for document in found.sort("place", order).limit(1).hint(LISTED):
-        try:
-            return moment_at(document["created_us"])
-        except UNREADABLE:  # it cannot be read, and is still counted
-            return None
-    return None
+def _ages(
+    call: Call, name: str | None, live: Sequence[Document]
+) -> tuple[datetime | None, datetime | None]:
+    """When the live tasks were made that were added first and last."""
+    ends = [group[end] for end in ("first", "last") for group in live]
+    places = [place for place in ends if isinstance(place, int)]
+    if not places:
+        return None, None
+    first, last = min(places), max(places)
+    which = {"state": IS_LIVE, "place": {"$in": [first, last]}, **_of_queue(name)}
+    shown = {"place": 1, "created_us": 1}
+    found = call.tasks.find(which, shown, session=call.session).hint(LISTED)
+    made = {each["place"]: _created_at(each) for each in found}
+    return made.get(first), made.get(last)
+
+
+def _created_at(document: Document) -> datetime | None:
+    try:
+        return moment_at(document["created_us"])
+    except UNREADABLE:  # it cannot be read, and is still counted
+        return None

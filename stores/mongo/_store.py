@@ -7,8 +7,8 @@ fire schedules takes more, and is a transaction where there are any; `_fire` say
 without.
 
 Rules:
-- A call is one hop to a worker thread. A cancelled call is waited for: what it did, it did to the
-  end.
+- A call is one hop to a worker thread (`purge`, one for each 1,000 documents). Who is cancelled in
+  it waits for it: what it did, it did to the end.
 - What was answered is in the journals of a majority, unless the URL or the client's options say
   otherwise; and what is told of tasks was, too.
 - The time is the server's, asked once per call, in milliseconds.
@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from anyio import CapacityLimiter, sleep_forever, to_thread
+from anyio import CancelScope, CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
@@ -43,7 +43,7 @@ from ..records import (
     TaskView,
 )
 from ..requests import Beat, Change, Claims, Fire, Purge, Query, ScheduleChange, Settlement
-from . import _claim, _edit, _fire, _look, _nodes, _schedules, _settle
+from . import _claim, _edit, _fire, _look, _nodes, _purge, _schedules, _settle
 from ._add import add
 from ._call import Call
 from ._connect import CONNECTIONS, check_options, make_client, read_url
@@ -127,7 +127,8 @@ class MongoStore:
         if self._open:
             self._open = False
             self._stream = None
-            await self._hop(self._database.close)
+            with CancelScope(shield=True):  # or its connections would stay open for good
+                await self._hop(self._database.close)
 
     async def _hop(self, work: Callable[[], T]) -> T:
         with self._hold():
@@ -244,9 +245,13 @@ class MongoStore:
         return await self._look("queues", _look.queues)
 
     async def purge(self, what: Purge) -> int:
-        return await self._write(
-            "purge", lambda call: _edit.purge(call, what, self._result_ttl_us, self._dead_ttl_us)
+        pages = await self._write(
+            "purge", lambda call: _purge.pages(call, what, self._result_ttl_us, self._dead_ttl_us)
         )
+        removed = 0
+        while (count := await self._write("purge", lambda _: next(pages, None))) is not None:
+            removed += count
+        return removed
 
     # --- schedules -------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ Rules:
 - A hint is never needed: whoever misses some looks by itself in a while. Nothing here raises but
   cancellation.
 - After each (re)connection everything is to be looked at, as hints were missed.
-- What one has added oneself is dropped, by the server: this process was told from within.
+- What one has added oneself is dropped, by the server: this process was told from within. Of a
+  queue that goes on nothing says who did it.
 - The driver waits in a thread, where nothing can interrupt it: who is cancelled leaves it to
   itself, and it ends with its wait, which is short.
 """
@@ -23,6 +24,7 @@ from ._database import Database
 from ._schema import WAITING, Document
 
 WAIT_MS: Final = 500
+_CHANGED: Final = "updateDescription.updatedFields"
 _BACKOFF_S_MIN: Final = 0.5
 _BACKOFF_S_MAX: Final = 30.0
 
@@ -59,20 +61,26 @@ class Stream:
         return self._hints.popleft()
 
     def _connect(self) -> ChangeStream[Document]:
-        database = self._database
-        others: Document = {"$ne": database.sender}
-        changed = "updateDescription.updatedFields"
-        telling: list[Document] = [
-            {"operationType": "insert", "fullDocument.sender": others},
-            {
-                "operationType": "update",
-                f"{changed}.sender": others,
-                "$or": [{f"{changed}.state": WAITING}, {f"{changed}.status": "cancelled"}],
-            },
+        # Of the whole database: that a queue goes on is told by what is removed from the paused.
+        watched = self._database.on_primary("majority")
+        tasks = {"ns.coll": f"{self._database.prefix}_tasks"}
+        paused = {"ns.coll": f"{self._database.prefix}_paused"}
+        others: Document = {"$ne": self._database.sender}
+        waits = [
+            {f"{_CHANGED}.state": WAITING},
+            {f"{_CHANGED}.run_us": {"$exists": True}},
+            {f"{_CHANGED}.queue_name": {"$exists": True}},
+            {f"{_CHANGED}.status": "cancelled"},
         ]
-        shown = {"operationType": 1, "fullDocument.queue_name": 1}
+        telling: list[Document] = [
+            {**tasks, "operationType": "insert", "fullDocument.sender": others},
+            {**tasks, "operationType": "update", f"{_CHANGED}.sender": others, "$or": waits},
+            {**paused, "operationType": "delete"},
+        ]
+        names = ("fullDocument.queue_name", f"{_CHANGED}.queue_name", "documentKey")
+        shown = {"operationType": 1, **dict.fromkeys(names, 1)}
         steps: list[Document] = [{"$match": {"$or": telling}}, {"$project": shown}]
-        return database.tasks.watch(steps, max_await_time_ms=WAIT_MS)
+        return watched.watch(steps, max_await_time_ms=WAIT_MS)
 
     def _wait(self, stream: ChangeStream[Document]) -> Document | None:
         if not stream.alive:
@@ -84,6 +92,16 @@ class Stream:
 
     def _note(self, change: Document | None) -> None:
         if change is not None:
-            hint = change.get("fullDocument", {}).get("queue_name")
+            hint = _queue_of(change)
             if hint not in self._hints:
                 self._hints.append(hint)
+
+
+def _queue_of(change: Document) -> str | None:
+    """The queue to be looked at, where the change tells."""
+    if change["operationType"] == "delete":
+        name = change["documentKey"]["_id"]
+    else:
+        told = change.get("fullDocument") or change["updateDescription"].get("updatedFields", {})
+        name = told.get("queue_name")
+    return name if isinstance(name, str) else None

@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from anyio import CapacityLimiter, sleep_forever, to_thread
+from anyio import CancelScope, CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
@@ -123,7 +123,8 @@ class SqlStore:
             if self._listener is not None:
                 self._listener.close()
                 self._listener = None
-            await self._hop(self._lookers, self._database.close)
+            with CancelScope(shield=True):  # or its connections would stay open for good
+                await self._hop(self._lookers, self._database.close)
 
     async def _hop(self, limiter: CapacityLimiter, work: Callable[[], T]) -> T:
         with self._hold():

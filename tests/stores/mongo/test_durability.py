@@ -24,7 +24,8 @@ PRIMARY = "another server becomes the primary"
         ("", False, "w=majority, journal=true, no transactions: a server alone", []),
         ("?w=1", True, "w=1, journal=true, transactions", [PRIMARY]),
         ("?w=1", False, "w=1, journal=true, no transactions: a server alone", []),
-        ("?w=2", True, "w=2, journal=true, transactions", []),
+        ("?w=2", True, "w=2, journal=true, transactions", [PRIMARY]),  # of five two are no majority
+        ("?w=2", False, "w=2, journal=true, no transactions: a server alone", []),
         ("?journal=false", True, "w=majority, journal=false, transactions", [JOURNAL]),
         ("?w=1&journal=false", True, "w=1, journal=false, transactions", [JOURNAL, PRIMARY]),
     ],

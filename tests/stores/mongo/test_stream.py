@@ -1,11 +1,20 @@
 """Hints: the change stream tells of what others did, and of nothing else."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import anyio
 import pytest
 
-from oncue.stores import Back, CancelTask
+from oncue.stores import (
+    Back,
+    CancelTask,
+    PauseQueue,
+    PauseTask,
+    ResumeQueue,
+    ResumeTask,
+    ReviseTask,
+)
 from oncue.stores.mongo import MongoStore
 from oncue.testing._store_kit import Claimer, make_row
 from tests import servers
@@ -37,6 +46,31 @@ async def test_what_others_do_is_told_and_what_one_does_oneself_is_not(place: Pl
         assert await hint(store) is None
         await other.edit([CancelTask(task_id=task.row.task_id)])
         assert await hint(store) is None
+
+
+async def test_what_waits_again_earlier_or_elsewhere_is_told_of(place: Place) -> None:
+    async with place.opened() as store, place.opened() as other:
+        assert await hint(store) is None
+        row = make_row(queue_name="a", delay=3600)
+        await store.add([row])
+        change = ReviseTask(task_id=row.task_id, run_at=datetime.now(UTC))
+        await other.edit([change])
+        assert await hint(store) is None
+        await other.edit([ReviseTask(task_id=row.task_id, queue_name="b")])
+        assert await hint(store) == "b"
+        await other.edit([PauseTask(task_id=row.task_id), ResumeTask(task_id=row.task_id)])
+        assert await hint(store) is None
+
+
+async def test_a_queue_that_goes_on_is_told_of_and_no_other_collection(place: Place) -> None:
+    async with place.opened() as store, place.opened() as other:
+        assert await hint(store) is None
+        await other.edit([PauseQueue(queue_name="a")])
+        await other.leave("node", await other.join("node"))
+        place.raw("paused_elsewhere").insert_one({"_id": "x"})
+        place.raw("paused_elsewhere").delete_one({"_id": "x"})
+        await other.edit([ResumeQueue(queue_name="a")])
+        assert await hint(store) == "a"
 
 
 async def test_who_waits_holds_nobody_up_and_ends_at_once(place: Place) -> None:
