@@ -206,7 +206,9 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections. Harmless when closed. What is kept is still there at `open`.
+        """Let go of connections, also when cancelled. Harmless when closed.
+
+        What is kept is still there at `open`.
 
         Whoever waits for a hint is cancelled first.
         """

@@ -88,7 +88,7 @@ class SqliteDialect(Dialect):
         return self.now_us(cursor)
 
     def durability(self, tx: Tx) -> Durability:
-        [[level]] = tx.rows("PRAGMA synchronous")
+        level: int = tx.rows("PRAGMA synchronous")[0][0]
         name = _SYNCHRONOUS[level]
         warnings = (_LAST_MOMENTS.format(name),) if level < _FULL else ()
         return Durability(summary=f"synchronous={name}", warnings=warnings)
