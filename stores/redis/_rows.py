@@ -1,8 +1,9 @@
 """Between records and what the scripts take and give.
 
 Rules:
-- A row is a line of JSON and the payload behind it. The scripts carry the line and never read it;
-  what they work with (queue, type, priority, ...) are arguments beside it.
+- A row is a line of JSON and the payload behind it. The scripts carry the line and read it only
+  where nothing else is left of a task (aside.lua); what they work with (queue, type, priority,
+  ...) are arguments beside it.
 - Where an attempt ended, `last` is JSON that the scripts carry likewise.
 - Ids are 32 hexadecimal digits, moments whole microseconds, and nothing is the empty argument.
 - A lease is its incarnation and its counter, padded; a version is its number and its changes. Each
@@ -186,7 +187,7 @@ def views_of(
                     if is_result
                     else _task_view(answer, dead_ttl_us)
                 )
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, AttributeError, OverflowError):
                 continue
     return views
 
@@ -273,8 +274,8 @@ def schedule_row(row: ScheduleRow) -> bytes:
 
 def schedule_of(answer: Answer) -> ScheduleView:
     """What `job_view` in Lua gives. Raises Unreadable."""
-    key, row, next_us, number, changes, goes_on = answer
     try:
+        key, row, next_us, number, changes, goes_on = answer
         name, queue, task, trigger, grace_s, coalesce, instances_max, created = from_json(row)
         return ScheduleView(
             row=ScheduleRow(

@@ -167,6 +167,15 @@ class RedisStore:
         everything = (now, self._sender, ttl_ms, *arguments)
         return await self._server.call(script, doing or script, everything)
 
+    async def _move(self, script: str, *arguments: Argument) -> Any:
+        """As `_call`, of a script that sets aside what it cannot read of tasks."""
+        aside: list[bytes]
+        answer, aside = await self._call(script, *arguments)
+        if aside:
+            why = zip(aside[::2], aside[1::2], strict=True)
+            self._tell_parked("live", {key: reason.decode() for key, reason in why})
+        return answer
+
     async def next_hint(self) -> str | None:
         self._check_open()
         return await self._listener.next_hint()
@@ -180,10 +189,10 @@ class RedisStore:
     async def join(self, node: str, *, beat_s: float | None = None, restarted: bool = False) -> int:
         first = 1 + ids.new_task_id().int % _INCARNATION_FIRST_MAX
         beat = "-" if beat_s is None else repr(beat_s)
-        return int(await self._call("join", node, beat, int(restarted), first))
+        return int(await self._move("join", node, beat, int(restarted), first))
 
     async def leave(self, node: str, incarnation: int) -> int:
-        return int(await self._call("leave", node, incarnation))
+        return int(await self._move("leave", node, incarnation))
 
     async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
         arguments = [part for each in beats for part in (each.node, each.incarnation)]
@@ -194,12 +203,12 @@ class RedisStore:
         leases = list(held)
         arguments = reconcile_arguments(node, incarnation, leases)
         void: list[int]
-        void, returned = await self._call("reconcile", *arguments)
+        void, returned = await self._move("reconcile", *arguments)
         return Reconciled(void=frozenset(leases[place] for place in void), returned=returned)
 
     async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
         while True:
-            answers = await self._call("rescue", node, *lease_pair(first_lease), limit)
+            answers = await self._move("rescue", node, *lease_pair(first_lease), limit)
             rescued = await self._read(answers)
             if rescued is not None:
                 return rescued
@@ -226,7 +235,7 @@ class RedisStore:
         arguments = exchange_arguments(settlements, claims, survey)
         refused: list[int]
         more: list[bytes]
-        refused, answers, more, found = await self._call("exchange", *arguments)
+        refused, answers, more, found = await self._move("exchange", *arguments)
         refusals = [settlements[place] for place in refused]
         claimed = await self._read(answers)
         if claimed is None:  # what can be read waits again, and the rest does no more
@@ -256,18 +265,19 @@ class RedisStore:
         rest = [each for place, each in enumerate(fences) if place not in unreadable]
         good = [part for fence in rest for part in fence]
         await self._call("park", len(unreadable), *bad, len(rest), *good, 0)
-        self._tell_parked("live", unreadable)
+        self._tell_parked("live", {answers[place][0]: why for place, why in unreadable.items()})
         return None
 
-    def _tell_parked(self, table: str, why: Mapping[Any, str]) -> None:
+    def _tell_parked(self, table: str, why: Mapping[bytes, str]) -> None:
         self.parked += len(why)
+        rows = {key.decode(errors="replace"): reason for key, reason in why.items()}
         structlog.stdlib.get_logger("oncue.stores.redis").error(
-            "rows that cannot be read were set aside", table=table, rows=list(why.values())
+            "rows that cannot be read were set aside", table=table, rows=rows
         )
 
     async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         arguments = [part for change in changes for part in change_arguments(change)]
-        answers = await self._call("edit", len(changes), *arguments)
+        answers = await self._move("edit", len(changes), *arguments)
         return [edited_of(*each) for each in zip(changes, answers, strict=True)]
 
     async def find(self, query: Query) -> list[TaskView]:
@@ -298,14 +308,14 @@ class RedisStore:
     async def _purge(self, *arguments: Argument) -> int:
         removed, more = 0, True
         while more:
-            count, more = await self._call("purge", *arguments)
+            count, more = await self._move("purge", *arguments)
             removed += count
         return removed
 
     async def _purge_waiting(self, name: str) -> int:
         removed, behind, last = 0, b"0", b""
         while behind is not None:
-            count, behind, last = await self._call("purge", "waiting", name, behind, last)
+            count, behind, last = await self._move("purge", "waiting", name, behind, last)
             removed += count
         return removed
 

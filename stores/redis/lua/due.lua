@@ -23,7 +23,10 @@ local start = at and rank_behind(at, id) or 0
 local views = {}
 if start < math.min(stop, start + limit) then
   local ids = redis.call('ZRANGE', TURNS, start, math.min(stop, start + limit) - 1)
-  for n, each in ipairs(ids) do views[n] = job_view(load_job(each)) end
+  for n, each in ipairs(ids) do
+    local job = load_job(each)
+    views[n] = job and job_view(job) or {each, false, false, false, false, 0}
+  end
 end
 local coming = redis.call('ZRANGE', TURNS, stop, stop, 'WITHSCORES')[2]
 return {now, views, coming and tonumber(coming) - now or false}

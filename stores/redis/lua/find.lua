@@ -4,15 +4,16 @@ local function task_view(task)
   return {
     task.state, task.id, task.queue, task.priority, task.tries, task.due, task.began or false,
     task.last or false, task.node or false, task.lease or false, task.ended or false,
-    redis.call('GET', key_of('row', task.id)),
+    get_all({key_of('row', task.id)})[1],
   }
 end
 
 local function result_view(id)
-  local kept = redis.call('GET', key_of('result', id))
-  if not kept then return false end
-  local status, queue, tries, began, ended, last, result = unpack(cmsgpack.unpack(kept))
-  return {status, id, queue, tries, began, text_of(ended), last, result}
+  local kept = get_all({key_of('result', id)})[1]
+  local is_read, result = pcall(function() return cmsgpack.unpack(kept) end)
+  if not is_read or type(result) ~= 'table' or not tonumber(result[5]) then return false end
+  local status, queue, tries, began, ended, last, value = unpack(result, 1, 7)
+  return {status, id, queue, tries, began, text_of(ended), last, value}
 end
 
 local function view(id)

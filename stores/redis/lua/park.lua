@@ -22,6 +22,9 @@ end
 flush()
 for _ = 1, take_number() do
   local id, reason = take(), take()
-  plan_turn(id, nil)
-  redis.call('HSET', key_of('job', id), 'error', reason)
+  redis.call('ZREM', JOBS .. ':turns', id)
+  if redis.call('TYPE', key_of('job', id)).ok == 'hash' then
+    redis.call('HDEL', key_of('job', id), 'next')
+    redis.call('HSET', key_of('job', id), 'error', reason)
+  end
 end
