@@ -25,7 +25,7 @@ _PARTS: Final[dict[str, tuple[str, ...]]] = {
     "list_nodes": ("batch", "tasks", "aside", "nodes"),
     "list_queues": (),
     "plan": ("schedules",),
-    "due": ("schedules",),
+    "due": ("schedules", "walk"),
     "fire": ("batch", "tasks", "schedules"),
     "list_schedules": ("schedules",),
 }

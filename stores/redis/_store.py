@@ -1,8 +1,8 @@
 """The Redis store, for Redis 6.2 and later and for Valkey, one server or a cluster.
 
 Rules:
-- A call is one Lua script in one round trip (`purge`, one for each 10,000 rows): the server runs it
-  alone, so it is all or nothing, and no call waits for a lock.
+- A call is one Lua script in one round trip: the server runs it alone, so it is all or nothing,
+  and no call waits for a lock. `purge` is one for each 10,000 rows, `find` one for each 2000 tasks.
 - All keys lie under one hash tag, so that one node of a cluster has them all.
 - What an acknowledged task outlives is what the server's own settings give: see `durability`.
 - A cancelled call is sent or not, never in part.
@@ -37,6 +37,7 @@ from ..records import (
 )
 from ..requests import (
     Beat,
+    ByIds,
     Change,
     Claims,
     Fire,
@@ -76,6 +77,8 @@ from ._server import NAME, Argument, Server
 DAY_S: Final = 86_400.0
 KEYS_VERSION: Final = 1
 """Of how things are kept."""
+FOUND_MAX: Final = 2000
+"""How many ids are asked for in one call; find.lua has a bound of its own."""
 _INCARNATION_FIRST_MAX: Final = 2**22 - 1
 _NAME: Final = re.compile(r"[^{}\s]{1,200}")
 
@@ -281,8 +284,27 @@ class RedisStore:
         return [edited_of(*each) for each in zip(changes, answers, strict=True)]
 
     async def find(self, query: Query) -> list[TaskView]:
-        answers = await self._call("find", *query_arguments(query))
-        return views_of(answers, self._result_ttl_us, self._dead_ttl_us)
+        """As `Store.find`, but each 2000 tasks are looked at in a call of their own: what moves
+        meanwhile is shown as it was in one of them, or not at all."""
+        self._check_open()
+        if isinstance(query, ByIds):
+            ids = query.task_ids
+            parts = [ids[start:][:FOUND_MAX] for start in range(0, len(ids), FOUND_MAX)]
+            found = [await self._find(ByIds(task_ids=part)) for part in parts]
+            return [view for views, _ in found for view in views]
+        views: dict[UUID, TaskView] = {}  # what has come back under a later number is there twice
+        behind: Sequence[Argument] | None = ("", "")
+        while behind is not None and len(views) < query.limit:
+            more, behind = await self._find(replace(query, limit=query.limit - len(views)), *behind)
+            for view in more:
+                views.setdefault(view.task_id, view)
+        return list(views.values())
+
+    async def _find(
+        self, query: Query, *behind: Argument
+    ) -> tuple[list[TaskView], Sequence[Argument] | None]:
+        answers, mark = await self._call("find", *query_arguments(query), *behind)
+        return views_of(answers, self._result_ttl_us, self._dead_ttl_us), mark
 
     async def count(self, queue_name: str | None = None) -> Counts:
         return counts_of(queue_name, await self._call("count", queue_name or ""))

@@ -2,24 +2,9 @@
 
 local TURNS = JOBS .. ':turns'
 
--- The rank of the first turn behind (`at`, `id`), which need not be there any more.
-local function rank_behind(at, id)
-  local low = redis.call('ZCOUNT', TURNS, '-inf', '(' .. at)
-  local high = redis.call('ZCOUNT', TURNS, '-inf', at)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if redis.call('ZRANGE', TURNS, middle, middle)[1] <= id then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
-end
-
 local limit, at, id = take_number(), take_optional(), take_optional()
 local stop = redis.call('ZCOUNT', TURNS, '-inf', now_text)
-local start = at and rank_behind(at, id) or 0
+local start = place_behind(TURNS, at and {at, id})
 local views = {}
 if start < math.min(stop, start + limit) then
   local ids = redis.call('ZRANGE', TURNS, start, math.min(stop, start + limit) - 1)
