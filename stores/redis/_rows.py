@@ -152,8 +152,21 @@ def last_of(execution_s: float, error: str | None, worker_id: str) -> bytes:
     return to_json((execution_s, error, worker_id))
 
 
-def claimed_of(answer: Answer) -> ClaimedTask:
-    """What `hand_over` in Lua gives. Raises Unreadable."""
+def claimed_of(
+    answers: Iterable[Answer],
+) -> tuple[list[ClaimedTask], list[tuple[Answer, str]]]:
+    """What can be read of what `hand_over` in Lua gives; and why the rest cannot."""
+    claimed: list[ClaimedTask] = []
+    unreadable: list[tuple[Answer, str]] = []
+    for answer in answers:
+        try:
+            claimed.append(_claimed(answer))
+        except (ValueError, TypeError, OverflowError) as error:
+            unreadable.append((answer, str(error)))
+    return claimed, unreadable
+
+
+def _claimed(answer: Answer) -> ClaimedTask:
     task_id, queue_name, priority, lease, tries, due, began, row = answer
     return ClaimedTask(
         row=row_of(uuid_of(task_id), queue_name, priority, row),
@@ -272,8 +285,19 @@ def schedule_row(row: ScheduleRow) -> bytes:
     )
 
 
-def schedule_of(answer: Answer) -> ScheduleView:
-    """What `job_view` in Lua gives. Raises Unreadable."""
+def schedules_of(answers: Iterable[Answer]) -> tuple[list[ScheduleView], dict[bytes, str]]:
+    """What can be read of what `job_view` in Lua gives; and why the rest cannot, by id."""
+    views: list[ScheduleView] = []
+    unreadable: dict[bytes, str] = {}
+    for answer in answers:
+        try:
+            views.append(_schedule(answer))
+        except Unreadable as error:
+            unreadable[answer[0]] = str(error)
+    return views, unreadable
+
+
+def _schedule(answer: Answer) -> ScheduleView:
     try:
         key, row, next_us, number, changes, goes_on = answer
         name, queue, task, trigger, grace_s, coalesce, instances_max, created = from_json(row)

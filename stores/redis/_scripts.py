@@ -13,7 +13,7 @@ _PARTS: Final[dict[str, tuple[str, ...]]] = {
     "add": ("batch", "tasks"),
     "exchange": ("always", "batch", "tasks", "aside", "nodes", "survey"),
     "edit": ("always", "batch", "tasks", "aside", "walk"),
-    "park": ("always", "batch", "tasks", "schedules"),
+    "park": ("always", "batch", "tasks", "aside", "nodes", "schedules"),
     "find": ("batch", "tasks", "walk"),
     "count": ("batch", "tasks"),
     "purge": ("always", "batch", "tasks", "aside"),

@@ -65,10 +65,10 @@ from ._requests import (
 )
 from ._rows import (
     Answer,
-    Unreadable,
     claimed_of,
+    lease_text,
     node_of,
-    schedule_of,
+    schedules_of,
     task_arguments,
     views_of,
 )
@@ -212,8 +212,16 @@ class RedisStore:
     async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
         while True:
             answers = await self._move("rescue", node, *lease_pair(first_lease), limit)
-            rescued = await self._read(answers)
-            if rescued is not None:
+            claimed, unreadable = claimed_of(answers)
+            if not unreadable:
+                return claimed
+            # Whoever counts leases by what he was given is to find none passed over.
+            rescued = [
+                replace(task, lease=lease) for lease, task in enumerate(claimed, first_lease)
+            ]
+            new = [lease_text(task.lease) for task in rescued]
+            await self._park(unreadable, list(zip(claimed, new, strict=True)))
+            if rescued:
                 return rescued
 
     async def nodes(self) -> list[NodeView]:
@@ -240,8 +248,9 @@ class RedisStore:
         more: list[bytes]
         refused, answers, more, found = await self._move("exchange", *arguments)
         refusals = [settlements[place] for place in refused]
-        claimed = await self._read(answers)
-        if claimed is None:  # what can be read waits again, and the rest does no more
+        claimed, unreadable = claimed_of(answers)
+        if unreadable:  # nobody has seen the leases of the others, and they may be given again
+            await self._park(unreadable, [(task, "") for task in claimed])
             again = await self.exchange((), claims, survey=survey)
             return replace(again, refused=refusals)
         return Exchanged(
@@ -251,25 +260,18 @@ class RedisStore:
             survey=survey_of(found),
         )
 
-    async def _read(self, answers: Sequence[Answer]) -> list[ClaimedTask] | None:
-        """The tasks claimed; or, where one cannot be read, None: it is set aside, the rest put
-        back, and their leases, which nobody has seen, may be given again."""
-        claimed: list[ClaimedTask] = []
-        unreadable: dict[int, str] = {}
-        for place, answer in enumerate(answers):
-            try:
-                claimed.append(claimed_of(answer))
-            except (ValueError, TypeError, OverflowError) as error:
-                unreadable[place] = str(error)
-        if not unreadable:
-            return claimed
-        fences = [(answer[0], answer[3]) for answer in answers]
-        bad = [part for place, why in unreadable.items() for part in (*fences[place], why)]
-        rest = [each for place, each in enumerate(fences) if place not in unreadable]
-        good = [part for fence in rest for part in fence]
+    async def _park(
+        self, unreadable: Sequence[tuple[Answer, str]], rest: Sequence[tuple[ClaimedTask, str]]
+    ) -> None:
+        """Set aside what cannot be read; the rest gets the lease beside it, or is put back."""
+        bad = [part for answer, why in unreadable for part in (answer[0], answer[3], why)]
+        good = [
+            part
+            for task, lease in rest
+            for part in (task.row.task_id.hex, lease_text(task.lease), lease)
+        ]
         await self._call("park", len(unreadable), *bad, len(rest), *good, 0)
-        self._tell_parked("live", {answers[place][0]: why for place, why in unreadable.items()})
-        return None
+        self._tell_parked("live", {answer[0]: why for answer, why in unreadable})
 
     def _tell_parked(self, table: str, why: Mapping[bytes, str]) -> None:
         self.parked += len(why)
@@ -351,7 +353,7 @@ class RedisStore:
         behind = ("", "") if after is None else (microseconds(after[0]), after[1].hex)
         while True:
             now_us, answers, next_us = await self._call("due", limit, *behind)
-            views, unreadable = _schedules_of(answers)
+            views, unreadable = schedules_of(answers)
             if not unreadable:
                 return Due(
                     now=moment_at(now_us),
@@ -373,16 +375,4 @@ class RedisStore:
             asked: tuple[Argument, ...] = ("order", limit, after)
         else:
             asked = ("ids", len(job_ids), *(job_id.hex for job_id in job_ids))
-        return _schedules_of(await self._call("list_schedules", *asked, doing="schedules"))[0]
-
-
-def _schedules_of(answers: Sequence[Answer]) -> tuple[list[ScheduleView], dict[bytes, str]]:
-    """What can be read, and why the rest cannot, by id."""
-    views: list[ScheduleView] = []
-    unreadable: dict[bytes, str] = {}
-    for answer in answers:
-        try:
-            views.append(schedule_of(answer))
-        except Unreadable as error:
-            unreadable[answer[0]] = str(error)
-    return views, unreadable
+        return schedules_of(await self._call("list_schedules", *asked, doing="schedules"))[0]

@@ -1,5 +1,5 @@
--- Set aside what cannot be read: tasks are held, schedules paused, each with the reason; and put back
--- what was claimed with them.
+-- Set aside what cannot be read: tasks are held, schedules paused, each with the reason. What was claimed
+-- with them gets another lease, or is put back.
 
 local function mine(id, lease)
   local task = load(id)
@@ -16,8 +16,14 @@ for _ = 1, take_number() do
   end
 end
 for _ = 1, take_number() do
-  local task = mine(take(), take())
-  if task then put_back(task) end
+  local task, lease = mine(take(), take()), take_optional()
+  if task and lease then
+    local name = task.node
+    release(task)
+    hand_over(task, name, lease)
+  elseif task then
+    put_back(task)
+  end
 end
 flush()
 for _ = 1, take_number() do

@@ -53,7 +53,7 @@ local function remove_job(id)
   return redis.call('DEL', key_of('job', id)) == 1
 end
 
--- What `schedule_of` in Python reads.
+-- What `schedules_of` in Python reads.
 local function job_view(job)
   local goes_on = job.next and job.goes_on == job.next and 1 or 0
   return {job.id, job.row, job.next or false, job.number, job.changes, goes_on}

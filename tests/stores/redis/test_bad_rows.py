@@ -9,12 +9,14 @@ from oncue.stores import (
     ByIds,
     ClaimedTask,
     LiveTasks,
+    Reconciled,
     RemoveSchedule,
     ReplaceSchedule,
     TaskStatus,
     first_lease,
 )
 from oncue.testing._store_kit import Claimer, done, ids, make_row
+from oncue.testing._suite_base import dead
 from oncue.testing._suite_schedules import make_schedule, planned
 from tests import servers
 from tests.stores.redis.kit import Place, before, opened
@@ -74,10 +76,33 @@ async def test_a_running_row_that_cannot_be_read_does_not_stop_a_rescue() -> Non
             await killed.claim()
             anew = await Claimer.join(store)
             place.do("SET", "row", rows[1].task_id, "x")
-            rescued = [*await anew.rescue(), *await anew.claim()]
+            rescued = await anew.rescue()
             assert {task.row.task_id for task in rescued} == {rows[0].task_id, rows[2].task_id}
-            assert all(task.lease >= first_lease(anew.incarnation) for task in rescued)
+            # They are the rescuer's, so that this attempt counts; and no lease was passed over.
+            first = first_lease(anew.incarnation)
+            assert [task.lease for task in rescued] == [first, first + 1]
+            assert await anew.claim() == []
             assert (await store.count()).held == 1
+            held = [task.lease for task in rescued]
+            nothing = Reconciled(void=frozenset(), returned=0)
+            assert await store.reconcile("node-a", anew.incarnation, held) == nothing
+            assert await anew.settle(*map(dead, rescued)) == []
+            assert await anew.rescue() == []
+
+
+async def test_a_rescue_goes_on_where_nothing_that_it_took_can_be_read() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            rows = [make_row(), make_row(), make_row()]
+            await store.add(rows)
+            await (await Claimer.join(store)).claim()
+            anew = await Claimer.join(store)
+            for row in rows[:2]:
+                place.do("SET", "row", row.task_id, "x")
+            taken = [task for _ in range(3) for task in await anew.rescue(limit=1)]
+            assert ids(taken) == [rows[2].task_id]
+            assert store.parked == 2
 
 
 async def test_what_was_handed_on_meanwhile_is_neither_set_aside_nor_put_back(
