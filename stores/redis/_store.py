@@ -101,8 +101,9 @@ class RedisStore:
     `url` is `redis://user:password@host:6379/0`, `rediss://` with TLS, or `unix:///path`; a
     cluster's is that of any of its nodes. All keys begin with `{jobs_key}`, but for those of what
     waits, by due time: they begin with `run_times_key`, then `{jobs_key}`. With `result_ttl_s` 0 no
-    result is written. `client_options` are arguments of coredis's connections. `clock` is for
-    tests: the time goes with each call, and is not the server's. Raises ValueError.
+    result is written. `client_options` are arguments of coredis's connections, and win over the
+    URL's. `clock` is for tests: the time goes with each call, and is not the server's. Raises
+    ValueError.
     """
 
     def __init__(
