@@ -1,18 +1,24 @@
 """The durable queues beside their peers, and what the databases below them can do.
 
     uv run --group bench python benchmarks/durable_queue.py [rates] [latency] [idle] [depth] [raw]
-        [--store postgres] [--store sqlite] [--url mysql://...] [--rounds 3] [--scale 1.0]
+        [--store postgres] [--store sqlite] [--store redis] [--store mongodb] [--url mysql://...]
+        [--fsync everysec] [--only NAME] [--rounds 3] [--scale 1.0]
 
 Each measure is a process of its own on a database of its own; every round runs each once, in the
 same order, so that a machine whose speed drifts drifts for all. Printed is the median over the
 rounds, and its ratio to the best peer's. `durable_measure.py` says what each measure is, and
-`durable_peers.py` how each peer is set; `durable_raw.py` measures the databases by themselves.
+`durable_peers.py` and `durable_redis_peers.py` how each peer is set; `durable_raw.py` measures the
+databases of SQL by themselves.
 What is drained was loaded once, by the library that drains it, and is copied for each round.
 
-Peers on PostgreSQL are pgqueuer, chancy and oban (which needs Python 3.12), on SQLite huey. A
-MySQL or MariaDB is used where its address is given, for OnCue alone; it copies no databases, so
-that `depth` takes long there. On a quiet machine of two cores three rounds take some ten minutes
-for each store.
+Peers on PostgreSQL are pgqueuer, chancy and oban (which needs Python 3.12), on SQLite huey, on
+Redis arq, saq, taskiq-redis, dramatiq and streaq. What stands in for MongoDB is measured only if
+asked for, and a MySQL or MariaDB where its address is given, both for OnCue alone; the latter
+copies no databases, so that `depth` takes long there. On a quiet machine of two cores three rounds
+take some ten minutes for each store.
+
+`--fsync` is when Redis writes its log to the disk, for all contenders alike: `always`, each second
+(`everysec`), or when the system likes (`no`). `--only` may be given more than once.
 
 --scale 0.05 is for looking whether it all runs; its figures say nothing.
 """
@@ -23,14 +29,28 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from time import monotonic
 
+from durable_rows import (
+    LESS_IS_BETTER,
+    ON_MONGODB,
+    ON_POSTGRES,
+    ON_REDIS,
+    ON_SQLITE,
+    OURS,
+    PEERS,
+    TITLES,
+    Row,
+)
+from mongodb_servers import mongodb
+from redis_servers import FSYNC, redis
 from servers import Databases, MysqlDatabases, postgres, sqlite
 
 SECTIONS = ("rates", "latency", "idle", "depth", "raw")
@@ -38,112 +58,9 @@ MEASURE = Path(__file__).with_name("durable_measure.py")
 RAW = Path(__file__).with_name("durable_raw.py")
 MEASURE_S_MAX = 120.0
 LOAD_S_MAX = 400.0
+MODULES = {"taskiq-redis": "taskiq_redis"}
 FIGURES = "figures:"
 """How the line begins that says what was measured; the others are a library's log."""
-
-ENQUEUE = "enqueue one by one from 100 callers, tasks a second"
-ENQUEUE_ALONE = "enqueue one by one from one caller, tasks a second"
-BULK = "enqueue 1000 a call, tasks a second"
-DRAIN = "drain 20 000 with one process, tasks a second"
-LATENCY = "from enqueue to start, another process, 50 a second: median and 99th of 100, ms"
-NEAR = "the same in one process, ms"
-IDLE = "with nothing to do: percent of a processor, of the worker and of the server"
-DEPTH = "drain 10 000 on top of more that wait, tasks a second"
-
-TITLES = {
-    "enqueue": ENQUEUE,
-    "enqueue-1": ENQUEUE_ALONE,
-    "bulk": BULK,
-    "drain": DRAIN,
-    "latency": LATENCY,
-    "near": NEAR,
-    "idle": IDLE,
-    "claim": DEPTH,
-}
-LESS_IS_BETTER = ("latency", "near", "idle")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measure of one contender; `loaded` tasks are waiting when it starts."""
-
-    section: str
-    measure: str
-    contender: str
-    loop: str
-    count: int
-    loaded: int = 0
-
-    @property
-    def library(self) -> str:
-        return self.contender.partition(",")[0]
-
-    @property
-    def name(self) -> str:
-        waiting = f", {self.loaded - self.count:,} waiting" if self.measure == "claim" else ""
-        return f"{self.contender} ({self.loop}){waiting}"
-
-
-LATENCY_TASKS = 250
-IDLE_S = 4
-DRAINED = 20_000
-CLAIMED = 10_000
-DEPTHS = (1_000, 1_000_000)
-
-OURS = [
-    *(Row("rates", "enqueue", "oncue", loop, 20_000) for loop in ("asyncio", "uvloop", "trio")),
-    *(Row("rates", "bulk", "oncue", loop, 40_000) for loop in ("asyncio", "trio")),
-    *(
-        Row("rates", "drain", contender, loop, DRAINED, DRAINED)
-        for contender in (
-            "oncue",
-            "oncue, 1000 workers",
-            "oncue, no results",
-            "oncue, 1000 workers, no results",
-        )
-        for loop in ("asyncio", "trio")
-    ),
-    *(Row("latency", "latency", "oncue", loop, LATENCY_TASKS) for loop in ("asyncio", "trio")),
-    *(Row("latency", "near", "oncue", loop, LATENCY_TASKS) for loop in ("asyncio", "trio")),
-    *(Row("idle", "idle", "oncue", loop, IDLE_S) for loop in ("asyncio", "trio")),
-    *(
-        Row("depth", "claim", "oncue", loop, CLAIMED, CLAIMED + depth)
-        for loop in ("asyncio", "trio")
-        for depth in DEPTHS
-    ),
-]
-ON_POSTGRES = [
-    Row("rates", "enqueue", "pgqueuer", "uvloop", 5_000),
-    Row("rates", "enqueue", "chancy", "asyncio", 5_000),
-    Row("rates", "enqueue", "oban", "uvloop", 5_000),
-    Row("rates", "bulk", "pgqueuer", "uvloop", 40_000),
-    Row("rates", "bulk", "chancy", "asyncio", 5_000),
-    Row("rates", "bulk", "oban", "uvloop", 5_000),
-    Row("rates", "drain", "pgqueuer", "uvloop", DRAINED, DRAINED),
-    Row("rates", "drain", "pgqueuer, batch 1000", "uvloop", DRAINED, DRAINED),
-    Row("rates", "drain", "chancy", "asyncio", DRAINED, DRAINED),
-    Row("rates", "drain", "oban", "uvloop", DRAINED, DRAINED),
-    Row("latency", "latency", "pgqueuer", "uvloop", LATENCY_TASKS),
-    Row("latency", "latency", "chancy", "asyncio", LATENCY_TASKS),
-    Row("latency", "latency", "oban", "uvloop", LATENCY_TASKS),
-    Row("idle", "idle", "pgqueuer", "uvloop", IDLE_S),
-    Row("idle", "idle", "chancy", "asyncio", IDLE_S),
-    Row("idle", "idle", "oban", "uvloop", IDLE_S),
-]
-ON_SQLITE = [
-    Row("rates", "enqueue", "huey", "asyncio", 10_000),
-    Row("rates", "enqueue-1", "huey", "asyncio", 10_000),
-    Row("rates", "enqueue-1", "oncue", "asyncio", 3_000),
-    Row("rates", "drain", "huey", "asyncio", DRAINED, DRAINED),
-    Row("rates", "drain", "huey, 4 threads", "asyncio", DRAINED, DRAINED),
-    Row("latency", "latency", "huey", "asyncio", LATENCY_TASKS),
-    # No hint crosses processes here, so what is polled for waits half the interval.
-    Row("latency", "latency", "oncue, polls every 10 ms", "asyncio", LATENCY_TASKS),
-    Row("latency", "latency", "oncue, polls every 10 ms", "trio", LATENCY_TASKS),
-    Row("idle", "idle", "huey", "asyncio", IDLE_S),
-    Row("idle", "idle", "oncue, polls every 10 ms", "asyncio", IDLE_S),
-]
-PEERS = {"pgqueuer", "chancy", "oban", "huey"}
 
 
 class Failed(Exception):
@@ -178,7 +95,7 @@ class Loaded:
 
     def take(self, row: Row) -> str:
         """The address of one that is the caller's own."""
-        if isinstance(self._databases, MysqlDatabases):
+        if not self._databases.copies:
             return self._make(row)
         key = (row.library, row.loaded)
         if key not in self._made:
@@ -265,49 +182,71 @@ def scaled(row: Row, scale: float) -> Row:
         return row
     count = max(100, round(row.count * scale, -2))
     loaded = count + round((row.loaded - row.count) * scale) if row.loaded else 0
-    return Row(row.section, row.measure, row.contender, row.loop, int(count), int(loaded))
+    return replace(row, count=int(count), loaded=int(loaded))
 
 
-def main() -> None:
+Server = Callable[[], AbstractContextManager[Databases]]
+WITH_PEERS = ("postgres", "sqlite", "redis")
+WITH_RAW = ("postgres", "sqlite")
+
+
+def stores(options: argparse.Namespace) -> dict[str, tuple[str, list[Row], Server]]:
+    """Each by the name that `--store` knows: its title, its rows, and what starts it."""
+    return {
+        "postgres": ("PostgreSQL", [*ON_POSTGRES, *OURS], postgres),
+        "sqlite": ("SQLite", [*ON_SQLITE, *OURS], sqlite),
+        "redis": (
+            f"Valkey, appendfsync {options.fsync}",
+            [*ON_REDIS, *OURS],
+            lambda: redis(options.fsync),
+        ),
+        "mongodb": ("SecantusDB, for MongoDB", ON_MONGODB, mongodb),
+    }
+
+
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", nargs="*", default=SECTIONS)
-    parser.add_argument("--store", action="append", choices=("postgres", "sqlite"))
+    parser.add_argument("--store", action="append", choices=(*WITH_PEERS, "mongodb"))
+    parser.add_argument("--fsync", choices=FSYNC, default=FSYNC[0], help="when Redis writes")
     parser.add_argument("--url", help="a MySQL or MariaDB server's, with a user and a password")
+    parser.add_argument("--only", action="append", help="of these contenders alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     if unknown := set(options.what) - set(SECTIONS):
         parser.error(f"{', '.join(unknown)}: not one of {', '.join(SECTIONS)}")
-    stores = options.store or ([] if options.url else ["postgres", "sqlite"])
-    peers = [name for name in ("pgqueuer", "chancy", "oban", "huey") if find_spec(name)]
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()}")
-    print(", ".join(f"{name} {version(name)}" for name in ("oncue", *peers)))
+    options.store = options.store or ([] if options.url else [*WITH_PEERS])
+    return options
 
-    if find_spec("oban") is None:
+
+def main() -> None:
+    options = read_options()
+    there = {"oncue", *(name for name in PEERS if find_spec(MODULES.get(name, name)))}
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()}")
+    print(", ".join(f"{name} {version(name)}" for name in sorted(there)))
+    if "oban" not in there:
         print("oban is left out: it needs Python 3.12")
 
     def chosen(rows: list[Row]) -> list[Row]:
-        there = {"oncue", *peers}
         order = list(TITLES)  # neighbours in a table are neighbours in time
         return [
             scaled(row, options.scale)
             for row in sorted(rows, key=lambda row: order.index(row.measure))
-            if row.section in options.what and row.library in there
+            if row.section in options.what
+            and row.library in there
+            and (not options.only or row.library in options.only)
         ]
 
-    if "postgres" in stores:
-        with postgres() as databases:
-            report("PostgreSQL", databases, chosen([*ON_POSTGRES, *OURS]), options.rounds)
-            if "raw" in options.what:
-                report_raw(databases, options.rounds)
-    if "sqlite" in stores:
-        with sqlite() as databases:
-            report("SQLite", databases, chosen([*ON_SQLITE, *OURS]), options.rounds)
-            if "raw" in options.what:
+    known = stores(options)
+    for name in options.store:
+        title, rows, server = known[name]
+        with server() as databases:
+            report(title, databases, chosen(rows), options.rounds)
+            if "raw" in options.what and name in WITH_RAW:
                 report_raw(databases, options.rounds)
     if options.url:
-        databases = MysqlDatabases(options.url)
-        report("MySQL", databases, chosen(OURS), options.rounds)
+        report("MySQL", MysqlDatabases(options.url), chosen(OURS), options.rounds)
 
 
 if __name__ == "__main__":

@@ -13,27 +13,25 @@ out. `memory_peers.py` says how each peer is set.
 growth: the same rate with so many other tasks waiting, and what one that waits weighs: by how
 much resident memory grew, less the payloads.
 
-profile: a sampler looks at the stack every few milliseconds of processor time; what it sees is
-counted for the file on top, and for the part of a task's way that the stack is in.
+profile: a sampler (`sampler.py`) looks at the stack every few milliseconds of processor time; what
+it sees is counted for the file on top, and for the part of a task's way that the stack is in.
 """
 
 import argparse
 import gc
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
-from types import FrameType
 
 import anyio
+from sampler import WAY, Seen, sampled
 
 from oncue import TaskData, open_queue
 from oncue.adapters.base import QueueBase
@@ -264,80 +262,27 @@ def report_growth(rounds: int, moved: int) -> None:
 PARTS = {
     # The first of these that the stack holds, from the innermost, says what it is about.
     "new_tasks.<locals>.<genexpr>": "making TaskData (pydantic, id, clock)",
-    "encode_task": "TaskData to row",
-    "decode_task": "row to TaskData, for the handler",
-    "FunctionHandler.argument": "the handler's argument",
     "Ran.handle": "the handler itself",
-    "encode_result": "result to JSON",
-    "execute": "calling the handler",
-    "decide": "deciding the settlement",
-    "enter_task": "the task's context",
-    "Worker._run": "worker: one attempt",
-    "Worker._conclude": "worker: one attempt",
-    "Worker._run_until_cut": "worker: one attempt",
-    "Worker.receive": "worker: one hand",
     "MemoryStore.add": "store: add",
     "MemoryStore.exchange": "store: settle and claim",
-    "StoreActor.receive_batch": "store's actor",
-    "Pool._record": "pool: record what ended",
-    "Pool.receive_batch": "pool",
-    "QueueActor.receive_batch": "queue's actor: admission",
-    "QueueClient.enqueue": "client: enqueue, and its ask",
-    "QueueClient.enqueue_many": "client: enqueue_many",
+    **WAY,
 }
-SAMPLE_S = 0.001
-"""What is asked for; Linux looks at most once a tick, which is 1 to 4 ms."""
 
 
 def profile(name: str, backend: str, count: int) -> None:
     """Sample one measure and print its shares, as microseconds of one task."""
-    by_part: Counter[str] = Counter()
-    by_file: Counter[str] = Counter()
 
-    def look(_signal: int, frame: FrameType | None) -> None:
-        by_file[file_of(frame)] += 1
-        by_part[part_of(frame)] += 1
-
-    async def sampled() -> float:
-        before = signal.signal(signal.SIGPROF, look)
-        signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
-        try:
-            return await OURS[name](count)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.signal(signal.SIGPROF, before)
+    async def measured() -> tuple[float, Seen]:
+        with sampled(PARTS) as seen:
+            return await OURS[name](count), seen
 
     began_s = process_time()
-    speed = anyio.run(sampled, backend=backend)
+    speed, seen = anyio.run(measured, backend=backend)
     one_us = (process_time() - began_s) / count * 1e6
-    total = sum(by_part.values())
     print(
-        f"\n{name} on {backend}: {one_us:.1f} us of processor a task, {1e6 / speed:.1f} us in "
-        f"all; {total} samples"
+        f"\n{name} on {backend}: {one_us:.1f} us of processor a task, {1e6 / speed:.1f} us in all"
     )
-    for title, counted in ("by part", by_part), ("by file on top", by_file):
-        print(f"  {title}")
-        for what, samples in counted.most_common(20):
-            share = samples / total
-            if share >= 0.01:
-                print(f"    {share * one_us:5.2f} us {share:5.0%}  {what}")
-
-
-def part_of(frame: FrameType | None) -> str:
-    kernel = ""
-    while frame is not None:
-        code = frame.f_code
-        if code.co_qualname in PARTS:
-            return PARTS[code.co_qualname]
-        if not kernel and "/runtime/" in code.co_filename:
-            kernel = "kernel: mailboxes, asks, cells"
-        frame = frame.f_back
-    return kernel or "event loop, and what else"
-
-
-def file_of(frame: FrameType | None) -> str:
-    assert frame is not None
-    return "/".join(Path(frame.f_code.co_filename).parts[-2:])
+    seen.print(one_us=one_us)
 
 
 def main() -> None:

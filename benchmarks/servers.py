@@ -16,13 +16,14 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 NOBODY = 65534
@@ -32,8 +33,29 @@ START_S_MAX = 30.0
 STOP_S_MAX = 20.0
 
 
+class Databases(Protocol):
+    """Where each measure has a database of its own."""
+
+    copies: bool
+    """Whether `copy` works; else what is to be loaded is loaded again."""
+
+    def new(self) -> str: ...
+
+    def copy(self, address: str) -> str: ...
+
+    def drop(self, address: str) -> None: ...
+
+    def settle(self, address: str) -> None:
+        """Nobody will write to it any more, and copies will be made of it."""
+
+    def rest(self) -> None:
+        """Write what earlier measures left, so that the next one does not."""
+
+
 class PostgresDatabases:
     """Of one server, by its socket's folder."""
+
+    copies = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,6 +96,8 @@ class PostgresDatabases:
 class SqliteDatabases:
     """Files in one folder."""
 
+    copies = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count(1)
@@ -93,7 +117,7 @@ class SqliteDatabases:
             path_in(address + end).unlink(missing_ok=True)
 
     def settle(self, address: str) -> None:
-        """Nothing: SQLite does not do it by itself."""
+        """Nothing: SQLite does not analyze by itself."""
 
     def rest(self) -> None:
         os.sync()
@@ -101,6 +125,8 @@ class SqliteDatabases:
 
 class MysqlDatabases:
     """Of a running server, by its address; the user must be allowed to create databases."""
+
+    copies = False
 
     def __init__(self, address: str) -> None:
         self._parts = urlsplit(address)
@@ -136,7 +162,64 @@ class MysqlDatabases:
             connection.cursor().execute(statement)
 
 
-Databases = PostgresDatabases | SqliteDatabases | MysqlDatabases
+class FolderDatabases(ABC):
+    """Each a server of its own, in a folder, which is copied while its server is stopped."""
+
+    copies = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+        self._folders: dict[str, Path] = {}
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
+
+    @abstractmethod
+    def command(self, folder: Path) -> tuple[str, Sequence[str | Path]]:
+        """Where the server that is to be started will be reached, and how it is started."""
+
+    @abstractmethod
+    def answers(self, address: str) -> bool: ...
+
+    def new(self) -> str:
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        return self._serve(folder)
+
+    def copy(self, address: str) -> str:
+        """What the server had acknowledged when it was stopped."""
+        self.settle(address)
+        folder = self._folder / str(next(self._numbers))
+        shutil.copytree(self._folders[address], folder, ignore=shutil.ignore_patterns("s", "log"))
+        return self._serve(folder)
+
+    def settle(self, address: str) -> None:
+        if (server := self._servers.pop(address, None)) is not None:
+            stop(server, signal.SIGTERM)
+
+    def drop(self, address: str) -> None:
+        self.settle(address)
+        shutil.rmtree(self._folders.pop(address))
+
+    def rest(self) -> None:
+        os.sync()
+
+    def close(self) -> None:
+        for address in list(self._servers):
+            self.settle(address)
+
+    def _serve(self, folder: Path) -> str:
+        address, command = self.command(folder)
+        with (folder / "log").open("w") as log:
+            server = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            )
+        self._folders[address], self._servers[address] = folder, server
+        deadline = monotonic() + START_S_MAX
+        while not self.answers(address):
+            if server.poll() is not None or monotonic() > deadline:
+                raise RuntimeError(f"it did not start: {(folder / 'log').read_text()}")
+            sleep(0.02)
+        return address
 
 
 def name_in(address: str) -> str:
@@ -219,9 +302,9 @@ def wait_until_up(databases: PostgresDatabases, server: subprocess.Popen[bytes],
             sleep(0.02)
 
 
-def stop(server: subprocess.Popen[bytes]) -> None:
+def stop(server: subprocess.Popen[bytes], how: signal.Signals = signal.SIGINT) -> None:
     """At once, its clients cut off; killed when even that takes too long."""
-    server.send_signal(signal.SIGINT)
+    server.send_signal(how)
     try:
         server.wait(STOP_S_MAX)
     except subprocess.TimeoutExpired:
@@ -250,3 +333,8 @@ def processor_ticks(process: int) -> tuple[int, int, int]:
     """Its parent, what it used, and what its children used that have ended."""
     words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return int(words[1]), int(words[11]) + int(words[12]), int(words[13]) + int(words[14])
+
+
+def seconds_of(process: int) -> float:
+    """What it used, all its threads."""
+    return processor_ticks(process)[1] / os.sysconf("SC_CLK_TCK")

@@ -16,7 +16,8 @@ def microseconds(moment: datetime) -> int:
 
 def moment_at(us: int) -> datetime:
     """The inverse. Raises OverflowError for what no datetime can say."""
-    return _EPOCH + timedelta(microseconds=us)
+    # As seconds and a rest, by place: a timedelta of 50 years of microseconds takes a quarter more.
+    return _EPOCH + timedelta(0, us // 1_000_000, us % 1_000_000)
 
 
 def duration_us(seconds: float) -> int:

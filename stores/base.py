@@ -6,7 +6,7 @@ Rules:
 - A store moves rows and decides nothing: what is retried, how long a back-off is, what is
   admitted, is its callers' business.
 - A few batch calls. Each is one transaction: all of it happened or nothing, and one row's
-  refusal is that row's alone.
+  refusal is that row's alone. Where an engine cannot, `Store.guarantees` has no `WHOLE_CALLS`.
 - The live table holds live tasks only. Settling for good deletes from it and writes the
   outcome among results or dead letters in the same transaction.
 - An id is in one place at a time: live, a result, or a dead letter.
@@ -17,8 +17,9 @@ Rules:
   schedule is removed and another added under its id: so of all who fire one version, one does.
 - What is due, and which node is dead, is judged by the store's own clock (`StoreClock`),
   never by the caller's.
-- A cancelled call has an unknown outcome: all or nothing. Repeating `add` with the same ids
-  and `exchange` with the same settlements is harmless; a `fire` repeated is overtaken.
+- A cancelled call has an unknown outcome: all or nothing, or without `WHOLE_CALLS` a part.
+  Repeating `add` with the same ids and `exchange` with the same settlements is harmless; a
+  `fire` repeated is overtaken.
 - Calls raise `StoreUnavailable` when the store does not answer and `StoreClosed` when it is
   not open; nothing else is raised for what is in the store. What the caller got wrong is a
   ValueError or TypeError, before anything has changed.
@@ -171,12 +172,30 @@ class Assuring(Protocol):
         ...
 
 
+class Guarantee(Enum):
+    """What most engines give, and not all.
+
+    `WHOLE_CALLS`: a call is one transaction. Without it each row moves by itself: who looks, or
+    was cancelled, may find a part of them moved, and to repeat the call moves the others.
+    `WHOLE_FIRES`: a schedule moves on in the instant in which its runs are there. Without it they
+    are there first.
+    """
+
+    WHOLE_CALLS = "whole calls"
+    WHOLE_FIRES = "whole fires"
+
+
 class Store(Protocol):
     """Where tasks are kept.
 
     Settings of the store itself, not of its calls: `result_ttl_s`, `dead_letter_ttl_s`, and
     whether results are also limited in number.
     """
+
+    @property
+    def guarantees(self) -> frozenset[Guarantee]:
+        """What this store gives; by its server, once it has been opened."""
+        ...
 
     async def open(self) -> None:
         """Connect and prepare what is needed. Harmless when open.

@@ -23,8 +23,8 @@ class StoreUnavailable(RuntimeError):
     """The store could not be reached or did not answer: the world's fault.
 
     The driver's error is the `__cause__`. What the failed call did is unknown: all of it or
-    nothing. `add` may be repeated with the same ids, `exchange` with the same settlements
-    (those already applied come back as refused).
+    nothing (without `Guarantee.WHOLE_CALLS`, perhaps a part). `add` may be repeated with the same
+    ids, `exchange` with the same settlements (those already applied come back as refused).
     """
 
     def __init__(self, store: str, doing: str) -> None:

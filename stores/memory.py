@@ -3,9 +3,8 @@
 Rules:
 - Its calls never wait: each checks first and then changes, in one step of the event loop,
   so it is atomic without a lock. It belongs to one loop at a time.
-- No call scans: what a call costs depends on what it moves, not on what waits. (`find` and
-  `purge` walk what they look through, which is their work; calls on nodes what runs; a task that
-  is moved to another queue has that one sorted.)
+- No call scans: what a call costs depends on what it moves, not on what waits. (`find` and `purge`
+  walk what they look through; calls on nodes what runs; another queue's task has that one sorted.)
 - What it keeps outlives `close`; it is gone with the object.
 - Results are limited in number too: `result_cache_limit`, the oldest leave first.
 
@@ -25,7 +24,7 @@ from ._memory_schedules import Schedules
 from ._memory_table import Tables
 from ._memory_views import counts_of, dead_view, ended_view, holder_of, live_view
 from ._moments import microseconds
-from .base import Due, Edited, Exchanged, Pulse, Reconciled, Survey
+from .base import Due, Edited, Exchanged, Guarantee, Pulse, Reconciled, Survey
 from .clock import StoreClock, SystemStoreClock
 from .errors import StoreClosed
 from .lease import first_lease, incarnation_of
@@ -77,6 +76,8 @@ _NOT_APPLIED: Final = Edited(count=0)
 
 class MemoryStore:
     """A `Store` in this process's memory."""
+
+    guarantees: Final = frozenset(Guarantee)
 
     def __init__(
         self,

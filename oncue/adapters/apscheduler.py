@@ -348,6 +348,7 @@ class APSchedulerQueue(ScheduledQueue):
             "store_reachable": True,
             "job_store_type": self.settings.job_store_type,
             "schema_version": self._schema_version,
+            "guarantees": sorted(each.value for each in self._store.guarantees),
             "scheduler_running": self.scheduler_running,
             "node": self.node,
             "heartbeat_age": own.silent_s if own else None,

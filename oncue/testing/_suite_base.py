@@ -12,6 +12,7 @@ from oncue.stores import (
     ClaimedTask,
     Dead,
     Edited,
+    Guarantee,
     RetryAt,
     Settlement,
     Store,
@@ -78,6 +79,9 @@ class SuiteBase:
 
     def make_store(self, clock: TurnedClock) -> Store:
         raise NotImplementedError
+
+    guarantees: frozenset[Guarantee] = frozenset(Guarantee)
+    """What the store is expected to say of itself. Override it where the engine gives less."""
 
     async def pass_time(self, clock: TurnedClock, seconds: float) -> None:
         """Let so much time pass for the store."""

@@ -43,6 +43,7 @@ from ._suite_base import (
     retry,
 )
 from ._suite_claims import ClaimTests
+from ._suite_guarantees import GuaranteeTests
 from ._suite_look import LookTests
 from ._suite_moves import MoveTests
 from ._suite_nodes import NodeTests
@@ -52,7 +53,9 @@ from ._suite_schedules import ScheduleTests
 __all__ = ["DEAD_LETTER_TTL_S", "RESULT_TTL_S", "StoreSuite", "TurnedClock"]
 
 
-class StoreSuite(ClaimTests, MoveTests, NodeTests, LookTests, ReviseTests, ScheduleTests):
+class StoreSuite(
+    ClaimTests, MoveTests, NodeTests, LookTests, ReviseTests, ScheduleTests, GuaranteeTests
+):
     """All of the contract: its parts, the table of transitions, and a store's own life."""
 
     # --- the table of transitions ----------------------------------------------------------

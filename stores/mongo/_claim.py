@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-import structlog
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
+from .._log import logger
 from ..records import ClaimedTask
 from ..requests import Claim, Claims
 from ._call import Call
@@ -132,6 +132,6 @@ def _park(call: Call, document: Document, why: str) -> None:
     ).modified_count
     if parked:
         call.note_parked()
-        structlog.stdlib.get_logger("oncue.stores.mongo").error(
+        logger("mongo").error(
             "a document that cannot be read was set aside", task=document["_id"], why=why
         )

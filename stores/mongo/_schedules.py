@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
-import structlog
 from pymongo import ASCENDING
 
+from .._log import logger
 from .._moments import microseconds, moment_at
 from .._versions import first_version
 from ..base import Due
@@ -157,6 +157,4 @@ def _park(call: Call, job_id: object, why: str) -> None:
     told: Document = {"$set": {"error": f"cannot be read: {why}"}, "$unset": {"next_run_us": ""}}
     if call.schedules.update_one({"_id": job_id}, told).modified_count:
         call.note_parked()
-        structlog.stdlib.get_logger("oncue.stores.mongo").error(
-            "a schedule that cannot be read was set aside", job=job_id, why=why
-        )
+        logger("mongo").error("a schedule that cannot be read was set aside", job=job_id, why=why)

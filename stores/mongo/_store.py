@@ -29,7 +29,7 @@ from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
-from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Guarantee, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -108,12 +108,13 @@ class MongoStore:
         return self._database.parked
 
     @property
-    def has_transactions(self) -> bool:
-        """Whether the server has transactions and change streams: not before `open`.
+    def guarantees(self) -> frozenset[Guarantee]:
+        """`WHOLE_FIRES` on a replica set or a sharded cluster, and nothing on a server alone.
 
-        Without them a fire and a count are several statements, and hints are polling alone.
+        A transaction around each call would make nodes that claim from one queue repeat each
+        other's work; and a server alone has none.
         """
-        return self._database.is_replicated
+        return frozenset({Guarantee.WHOLE_FIRES} if self._database.is_replicated else ())
 
     # --- life ------------------------------------------------------------------------------
 

@@ -18,11 +18,10 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-import structlog
-
 from .. import clock as ids
+from .._log import logger
 from .._moments import duration_us, microseconds, moment_at
-from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Guarantee, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -105,6 +104,8 @@ class RedisStore:
     URL's. `clock` is for tests: the time goes with each call, and is not the server's. Raises
     ValueError.
     """
+
+    guarantees: Final = frozenset(Guarantee)
 
     def __init__(
         self,
@@ -277,9 +278,7 @@ class RedisStore:
     def _tell_parked(self, table: str, why: Mapping[bytes, str]) -> None:
         self.parked += len(why)
         rows = {key.decode(errors="replace"): reason for key, reason in why.items()}
-        structlog.stdlib.get_logger("oncue.stores.redis").error(
-            "rows that cannot be read were set aside", table=table, rows=rows
-        )
+        logger("redis").error("rows that cannot be read were set aside", table=table, rows=rows)
 
     async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         arguments = [part for change in changes for part in change_arguments(change)]

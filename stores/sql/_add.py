@@ -18,6 +18,10 @@ from ._rows import columns_of, uuid_of
 
 _ADDED: Final = Added()
 _ALREADY_KNOWN: Final = AlreadyKnown()
+_ENDED: Final = (
+    "SELECT task_id FROM {results} WHERE task_id {among}"
+    " UNION ALL SELECT task_id FROM {dead} WHERE task_id {among}"
+)
 # A reason that is gone when it is asked for is a race lost by microseconds.
 _ROUNDS_MAX: Final = 10
 
@@ -81,11 +85,7 @@ def _run_us(row: TaskRow, now_us: int) -> int:
 def _ended(tx: Tx, ids: list[UUID]) -> set[UUID]:
     if not ids:
         return set()
-    found = [
-        *tx.rows_among("SELECT task_id FROM {results} WHERE task_id {among}", ids),
-        *tx.rows_among("SELECT task_id FROM {dead} WHERE task_id {among}", ids),
-    ]
-    return {uuid_of(row[0]) for row in found}
+    return {uuid_of(row[0]) for row in tx.rows_among(_ENDED, ids)}
 
 
 def _reasons(tx: Tx, refused: Sequence[TaskRow]) -> dict[UUID, AddOutcome]:

@@ -77,13 +77,15 @@ class Tx:
         return self._cursor.rowcount
 
     def rows_among(self, template: str, values: Sequence[Any], *parameters: Any) -> list[Columns]:
-        """What a query finds with `column {among}` for these ids or numbers.
+        """What a query finds with `column {among}`, once or more, for these ids or numbers.
 
         `parameters` are of the placeholders before it. Without any value it is not asked.
         """
         found: list[Columns] = []
+        times = template.count("{among}")
         for word, more in self.dialect.among(values) if values else ():
-            self._cursor.execute(self.dialect.statement(template, word), (*parameters, *more))
+            statement = self.dialect.statement(template, word)
+            self._cursor.execute(statement, (*parameters, *(tuple(more) * times)))
             found += self._cursor.fetchall()
         return found
 

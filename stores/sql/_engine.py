@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-import structlog
 from sqlalchemy import Engine, exc
 
+from .._log import logger
 from ..errors import StoreBusy, StoreUnavailable
 from ._add import Unsettled
 from ._claim import Unreadable
@@ -86,7 +86,7 @@ class Database:
         written = [(f"cannot be read: {why}", key) for key, why in unreadable.rows.items()]
         self.write("park", lambda tx: tx.many(_PARK[unreadable.table], written))
         self.parked += len(written)
-        structlog.stdlib.get_logger("oncue.stores.sql").error(
+        logger("sql").error(
             "rows that cannot be read were set aside", table=unreadable.table, rows=written
         )
 

@@ -30,22 +30,23 @@ _OF_QUEUES: Final = (
     " SELECT queue_name, task_type, priority, run_us, place, {took_us} FROM lane"
     " ORDER BY queue_name, priority DESC"
 )
-_ALL: Final = (
+_RUNNING: Final = "{live} {by_lease} WHERE lease IS NOT NULL"
+# In one statement, as the trips of a small exchange take longer than what they bring.
+_BUSY: Final = (
     "WITH RECURSIVE lane(queue_name, task_type, priority, run_us, place) AS ("
     f"{_LANE} {{live}} AS t"
     f" WHERE t.place = ({_HEAD} {_ORDER})"
-    f" UNION ALL {_STEP} coalesce({_NEXT}, ({_HEAD} AND n.queue_name > lane.queue_name {_ORDER})))"
-    " SELECT lane.queue_name, (SELECT n.run_us FROM {live} AS n {by_ready} WHERE n.state = 0"
-    " AND n.queue_name = lane.queue_name AND n.task_type = lane.task_type"
-    f" AND n.priority = lane.priority AND n.run_us > ? {_ORDER}) FROM lane"
-)
-_HELD: Final = (
-    "WITH RECURSIVE held(name) AS ("
+    f" UNION ALL {_STEP} coalesce({_NEXT}, ({_HEAD} AND n.queue_name > lane.queue_name {_ORDER}))),"
+    " held(name) AS ("
     "SELECT min(t.queue_name) FROM {live} AS t {by_held} WHERE t.state = 2"
     " UNION ALL"
     " SELECT (SELECT min(t.queue_name) FROM {live} AS t {by_held}"
     " WHERE t.state = 2 AND t.queue_name > held.name) FROM held WHERE held.name IS NOT NULL)"
-    " SELECT name FROM held WHERE name IS NOT NULL"
+    " SELECT lane.queue_name, (SELECT n.run_us FROM {live} AS n {by_ready} WHERE n.state = 0"
+    " AND n.queue_name = lane.queue_name AND n.task_type = lane.task_type"
+    f" AND n.priority = lane.priority AND n.run_us > ? {_ORDER}) FROM lane"
+    " UNION ALL SELECT name, CAST(NULL AS {int}) FROM held WHERE name IS NOT NULL"
+    f" UNION ALL SELECT DISTINCT queue_name, CAST(NULL AS {{int}}) FROM {_RUNNING}"
 )
 
 
@@ -80,22 +81,18 @@ def _jump(tx: Tx, queues: Sequence[str]) -> list[Lane]:
     return lanes + [(row[0], row[1], row[2]) for row in found]
 
 
-def waiting(tx: Tx) -> Sequence[tuple[str, int | None]]:
-    """Of each lane its queue, and when its first task that is not due yet will be."""
+def busy(tx: Tx) -> Sequence[tuple[str, int | None]]:
+    """Each queue with live tasks, for each lane again, and when the first not due there will be."""
     if tx.dialect.jumps:
-        return [(name, due_us) for name, due_us in tx.rows(_ALL, tx.now_us)]
-    return [
+        return [(name, due_us) for name, due_us in tx.rows(_BUSY, tx.now_us)]
+    waiting = [
         (name, _first(tx, "run_us", f"{_OF_LANE} AND run_us > ?", *lane, tx.now_us))
         for name in _values(tx, "queue_name", "state = 0")
         for lane in _walk(tx, name)
     ]
-
-
-def held(tx: Tx) -> Sequence[str]:
-    """The queues with held tasks."""
-    if tx.dialect.jumps:
-        return [row[0] for row in tx.rows(_HELD)]
-    return list(_values(tx, "queue_name", "state = 2"))
+    held = [(name, None) for name in _values(tx, "queue_name", "state = 2")]
+    running = tx.rows(f"SELECT DISTINCT queue_name FROM {_RUNNING}")
+    return [*waiting, *held, *((name, None) for [name] in running)]
 
 
 # --- jump by jump --------------------------------------------------------------------------

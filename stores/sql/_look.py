@@ -17,7 +17,6 @@ from ._dialect import Tx
 from ._rows import DEAD_COLUMNS, LIVE_COLUMNS, Columns, dead_view, live_view, result_view
 from ._schema import HELD, RESULT_COLUMNS, RUNNING, WAITING
 
-_RUNNING_QUEUES: Final = "SELECT DISTINCT queue_name FROM {live} {by_lease} WHERE lease IS NOT NULL"
 _OF_STATUS: Final = {
     TaskStatus.PENDING: f"(state = {WAITING} AND retry_count = 0)",
     TaskStatus.RETRYING: f"(state = {WAITING} AND retry_count > 0)",
@@ -28,21 +27,17 @@ _OF_STATUS: Final = {
 
 def survey(tx: Tx) -> Survey:
     """Where there is work, jumping from lane to lane."""
-    lanes = _lanes.waiting(tx)
-    due = min((due_us for _, due_us in lanes if due_us is not None), default=None)
+    busy = _lanes.busy(tx)
+    due = min((due_us for _, due_us in busy if due_us is not None), default=None)
     return Survey(
-        queues=tuple(sorted({name for name, _ in lanes} | _not_waiting(tx))),
+        queues=tuple(sorted({name for name, _ in busy})),
         next_due_s=None if due is None else (due - tx.now_us) / 1e6,
     )
 
 
-def _not_waiting(tx: Tx) -> set[str]:
-    return {*(row[0] for row in tx.rows(_RUNNING_QUEUES)), *_lanes.held(tx)}
-
-
 def queues(tx: Tx) -> list[str]:
     """All that hold live tasks or dead letters or are paused, sorted."""
-    names = {name for name, _ in _lanes.waiting(tx)} | _not_waiting(tx)
+    names = {name for name, _ in _lanes.busy(tx)}
     names |= {row[0] for row in tx.rows("SELECT DISTINCT queue_name FROM {dead}")}
     names |= {row[0] for row in tx.rows("SELECT queue_name FROM {paused}")}
     return sorted(names)

@@ -11,7 +11,7 @@ from ..clock import StoreClock
 from ._dialect import NEW_COLUMNS, Cursor, Dialect, Tx
 from ._rows import Columns
 
-_PIECE: Final = 500  # its older builds take 999 parameters
+_PIECE: Final = 480  # twice that in a statement, and its older builds take 999 parameters
 _SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")  # as PRAGMA synchronous numbers them
 _FULL: Final = 2
 _LAST_MOMENTS: Final = (

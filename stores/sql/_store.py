@@ -24,7 +24,7 @@ from anyio import CapacityLimiter, sleep_forever, to_thread
 
 from .. import clock as ids
 from .._moments import duration_us
-from ..base import Due, Durability, Edited, Exchanged, Pulse, Reconciled
+from ..base import Due, Durability, Edited, Exchanged, Guarantee, Pulse, Reconciled
 from ..clock import StoreClock
 from ..errors import StoreClosed
 from ..records import (
@@ -69,6 +69,8 @@ class SqlStore:
     machine's power, never with the process. Raises ValueError, and ModuleNotFoundError that names
     the extra to be installed.
     """
+
+    guarantees: Final = frozenset(Guarantee)
 
     def __init__(
         self,

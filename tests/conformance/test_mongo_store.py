@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from oncue.stores import Store
+from oncue.stores import Guarantee, Store
 from oncue.stores.mongo import MongoStore
 from oncue.testing._store_kit import Claimer
 from oncue.testing.store_suite import (
@@ -22,7 +22,7 @@ from tests import servers
 
 @pytest.mark.real_time
 class TestMongoStore(StoreSuite):
-    has_transactions = True
+    guarantees = frozenset({Guarantee.WHOLE_FIRES})
 
     @classmethod
     def server_url(cls) -> str:
@@ -50,10 +50,6 @@ class TestMongoStore(StoreSuite):
             dead_letter_ttl_s=DEAD_LETTER_TTL_S,
         )
 
-    async def test_it_says_whether_it_has_transactions(self, store: Store) -> None:
-        assert isinstance(store, MongoStore)
-        assert store.has_transactions is self.has_transactions
-
     @pytest.mark.slow
     @pytest.mark.watchdog(180)
     async def test_a_thousand_schedules_are_fired_at_once(
@@ -64,7 +60,7 @@ class TestMongoStore(StoreSuite):
 
 @pytest.mark.slow
 class TestWithoutTransactions(TestMongoStore):
-    has_transactions = False
+    guarantees = frozenset[Guarantee]()
 
     @classmethod
     def server_url(cls) -> str:

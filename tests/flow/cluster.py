@@ -23,6 +23,7 @@ from oncue.stores import (
     Exchanged,
     Fire,
     FireOutcome,
+    Guarantee,
     MemoryStore,
     NodeView,
     Pulse,
@@ -58,6 +59,10 @@ class Link:
         self.is_cut = False
         self.before: Callable[[str], Awaitable[None]] = _pass
         self.after: Callable[[str, Any], Awaitable[None]] = _pass
+
+    @property
+    def guarantees(self) -> frozenset[Guarantee]:
+        return self._store.guarantees
 
     def trouble(self, call: str) -> StoreUnavailable:
         return StoreUnavailable("shared", call)

@@ -31,6 +31,7 @@ from oncue.stores import (
     Exchanged,
     Fire,
     FireOutcome,
+    Guarantee,
     NodeView,
     Pulse,
     Purge,
@@ -73,6 +74,8 @@ class LmdbStore:
     whole file; a process that is killed loses nothing either way. `hold` is entered for each hop to
     a thread. Raises ValueError.
     """
+
+    guarantees: Final = frozenset(Guarantee)
 
     def __init__(
         self,

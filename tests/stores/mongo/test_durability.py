@@ -53,7 +53,7 @@ async def test_the_health_check_has_it(place: Place) -> None:
         "mongodb_client_options": {"journal": False},
     }
     async with place.opened() as store:
-        kind = "transactions" if store.has_transactions else "no transactions: a server alone"
+        kind = "transactions" if store.guarantees else "no transactions: a server alone"
     async with open_queue(place.collections.url, **named) as queue:
         health = await queue.health_check()
     assert health["healthy"]

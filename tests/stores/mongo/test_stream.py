@@ -52,7 +52,7 @@ async def test_who_waits_holds_nobody_up_and_ends_at_once(place: Place) -> None:
 
 async def test_without_change_streams_it_waits_for_ever(alone: Place) -> None:
     async with alone.opened() as store, alone.opened() as other:
-        assert not store.has_transactions
+        assert not store.guarantees
         with anyio.move_on_after(0.3) as scope:
             await store.next_hint()
         await other.add([make_row()])
