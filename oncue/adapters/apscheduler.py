@@ -78,7 +78,8 @@ class APSchedulerSettings(ScheduledQueueSettings):
     redis_run_times_key: RedisKey = "apscheduler.run_times"
     """What the keys of due times begin with there, before those braces."""
     redis_client_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
-    """Arguments of coredis's client, such as `ssl_context` or `stream_timeout`."""
+    """Arguments of coredis's connections, such as `ssl_context` or `password`, which win over the
+    address's."""
     job_store_options: Annotated[dict[str, Any] | None, Field(repr=False)] = None
     """What a job store of another distribution takes besides its address."""
     executor_type: Literal["asyncio", "async", "thread", "process"] = "thread"

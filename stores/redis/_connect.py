@@ -117,7 +117,7 @@ def _no_address() -> ValueError:
 class Plug:
     """Makes connections that are not connected yet, all alike.
 
-    The URL's own options win over `options`, and those over ours. Raises ValueError for what will
+    The URL's own options win over ours, and `options` over both. Raises ValueError for what will
     not do.
     """
 
@@ -133,7 +133,7 @@ class Plug:
             if "ssl_context" not in options:
                 ours["ssl_context"] = address.context()
         self.home = address.location
-        self._options = {**ours, **options, **address.options}
+        self._options = {**ours, **address.options, **options}
         try:
             discard(self.make(self.home))
         except TypeError as error:

@@ -1,8 +1,9 @@
 """Between records and what the scripts take and give.
 
 Rules:
-- A row is a line of JSON and the payload behind it. The scripts carry the line and never read it;
-  what they work with (queue, type, priority, ...) are arguments beside it.
+- A row is a line of JSON and the payload behind it. The scripts carry the line and read it only
+  where nothing else is left of a task (aside.lua); what they work with (queue, type, priority,
+  ...) are arguments beside it.
 - Where an attempt ended, `last` is JSON that the scripts carry likewise.
 - Ids are 32 hexadecimal digits, moments whole microseconds, and nothing is the empty argument.
 - A lease is its incarnation and its counter, padded; a version is its number and its changes. Each
@@ -151,8 +152,21 @@ def last_of(execution_s: float, error: str | None, worker_id: str) -> bytes:
     return to_json((execution_s, error, worker_id))
 
 
-def claimed_of(answer: Answer) -> ClaimedTask:
-    """What `hand_over` in Lua gives. Raises Unreadable."""
+def claimed_of(
+    answers: Iterable[Answer],
+) -> tuple[list[ClaimedTask], list[tuple[Answer, str]]]:
+    """What can be read of what `hand_over` in Lua gives; and why the rest cannot."""
+    claimed: list[ClaimedTask] = []
+    unreadable: list[tuple[Answer, str]] = []
+    for answer in answers:
+        try:
+            claimed.append(_claimed(answer))
+        except (ValueError, TypeError, OverflowError) as error:
+            unreadable.append((answer, str(error)))
+    return claimed, unreadable
+
+
+def _claimed(answer: Answer) -> ClaimedTask:
     task_id, queue_name, priority, lease, tries, due, began, row = answer
     return ClaimedTask(
         row=row_of(uuid_of(task_id), queue_name, priority, row),
@@ -186,7 +200,7 @@ def views_of(
                     if is_result
                     else _task_view(answer, dead_ttl_us)
                 )
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, AttributeError, OverflowError):
                 continue
     return views
 
@@ -271,10 +285,21 @@ def schedule_row(row: ScheduleRow) -> bytes:
     )
 
 
-def schedule_of(answer: Answer) -> ScheduleView:
-    """What `job_view` in Lua gives. Raises Unreadable."""
-    key, row, next_us, number, changes, goes_on = answer
+def schedules_of(answers: Iterable[Answer]) -> tuple[list[ScheduleView], dict[bytes, str]]:
+    """What can be read of what `job_view` in Lua gives; and why the rest cannot, by id."""
+    views: list[ScheduleView] = []
+    unreadable: dict[bytes, str] = {}
+    for answer in answers:
+        try:
+            views.append(_schedule(answer))
+        except Unreadable as error:
+            unreadable[answer[0]] = str(error)
+    return views, unreadable
+
+
+def _schedule(answer: Answer) -> ScheduleView:
     try:
+        key, row, next_us, number, changes, goes_on = answer
         name, queue, task, trigger, grace_s, coalesce, instances_max, created = from_json(row)
         return ScheduleView(
             row=ScheduleRow(

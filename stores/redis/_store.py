@@ -1,8 +1,8 @@
 """The Redis store, for Redis 6.2 and later and for Valkey, one server or a cluster.
 
 Rules:
-- A call is one Lua script in one round trip (`purge`, one for each 10,000 rows): the server runs it
-  alone, so it is all or nothing, and no call waits for a lock.
+- A call is one Lua script in one round trip: the server runs it alone, so it is all or nothing,
+  and no call waits for a lock. `purge` is one for each 10,000 rows, `find` one for each 2000 tasks.
 - All keys lie under one hash tag, so that one node of a cluster has them all.
 - What an acknowledged task outlives is what the server's own settings give: see `durability`.
 - A cancelled call is sent or not, never in part.
@@ -36,6 +36,7 @@ from ..records import (
 )
 from ..requests import (
     Beat,
+    ByIds,
     Change,
     Claims,
     Fire,
@@ -63,10 +64,10 @@ from ._requests import (
 )
 from ._rows import (
     Answer,
-    Unreadable,
     claimed_of,
+    lease_text,
     node_of,
-    schedule_of,
+    schedules_of,
     task_arguments,
     views_of,
 )
@@ -75,6 +76,8 @@ from ._server import NAME, Argument, Server
 DAY_S: Final = 86_400.0
 KEYS_VERSION: Final = 1
 """Of how things are kept."""
+FOUND_MAX: Final = 2000
+"""How many ids are asked for in one call; find.lua has a bound of its own."""
 _INCARNATION_FIRST_MAX: Final = 2**22 - 1
 _NAME: Final = re.compile(r"[^{}\s]{1,200}")
 
@@ -94,11 +97,12 @@ class KeysTooNew(RuntimeError):
 class RedisStore:
     """A `Store` in a Redis server.
 
-    `url` is `redis://user:password@host:6379/0`, `rediss://` with TLS, `unix:///path`, or
-    `redis+cluster://` and `rediss+cluster://`. All keys begin with `{jobs_key}`, but for those of
-    what waits, by due time: they begin with `run_times_key`, then `{jobs_key}`. With `result_ttl_s`
-    0 no result is written. `client_options` are arguments of coredis's client. `clock` is for
-    tests: the time goes with each call, and is not the server's. Raises ValueError.
+    `url` is `redis://user:password@host:6379/0`, `rediss://` with TLS, or `unix:///path`; a
+    cluster's is that of any of its nodes. All keys begin with `{jobs_key}`, but for those of what
+    waits, by due time: they begin with `run_times_key`, then `{jobs_key}`. With `result_ttl_s` 0 no
+    result is written. `client_options` are arguments of coredis's connections, and win over the
+    URL's. `clock` is for tests: the time goes with each call, and is not the server's. Raises
+    ValueError.
     """
 
     guarantees: Final = frozenset(Guarantee)
@@ -168,6 +172,15 @@ class RedisStore:
         everything = (now, self._sender, ttl_ms, *arguments)
         return await self._server.call(script, doing or script, everything)
 
+    async def _move(self, script: str, *arguments: Argument) -> Any:
+        """As `_call`, of a script that sets aside what it cannot read of tasks."""
+        aside: list[bytes]
+        answer, aside = await self._call(script, *arguments)
+        if aside:
+            why = zip(aside[::2], aside[1::2], strict=True)
+            self._tell_parked("live", {key: reason.decode() for key, reason in why})
+        return answer
+
     async def next_hint(self) -> str | None:
         self._check_open()
         return await self._listener.next_hint()
@@ -181,10 +194,10 @@ class RedisStore:
     async def join(self, node: str, *, beat_s: float | None = None, restarted: bool = False) -> int:
         first = 1 + ids.new_task_id().int % _INCARNATION_FIRST_MAX
         beat = "-" if beat_s is None else repr(beat_s)
-        return int(await self._call("join", node, beat, int(restarted), first))
+        return int(await self._move("join", node, beat, int(restarted), first))
 
     async def leave(self, node: str, incarnation: int) -> int:
-        return int(await self._call("leave", node, incarnation))
+        return int(await self._move("leave", node, incarnation))
 
     async def heartbeat(self, beats: Sequence[Beat]) -> list[Pulse]:
         arguments = [part for each in beats for part in (each.node, each.incarnation)]
@@ -195,14 +208,22 @@ class RedisStore:
         leases = list(held)
         arguments = reconcile_arguments(node, incarnation, leases)
         void: list[int]
-        void, returned = await self._call("reconcile", *arguments)
+        void, returned = await self._move("reconcile", *arguments)
         return Reconciled(void=frozenset(leases[place] for place in void), returned=returned)
 
     async def rescue(self, node: str, first_lease: int, limit: int) -> list[ClaimedTask]:
         while True:
-            answers = await self._call("rescue", node, *lease_pair(first_lease), limit)
-            rescued = await self._read(answers)
-            if rescued is not None:
+            answers = await self._move("rescue", node, *lease_pair(first_lease), limit)
+            claimed, unreadable = claimed_of(answers)
+            if not unreadable:
+                return claimed
+            # Whoever counts leases by what he was given is to find none passed over.
+            rescued = [
+                replace(task, lease=lease) for lease, task in enumerate(claimed, first_lease)
+            ]
+            new = [lease_text(task.lease) for task in rescued]
+            await self._park(unreadable, list(zip(claimed, new, strict=True)))
+            if rescued:
                 return rescued
 
     async def nodes(self) -> list[NodeView]:
@@ -227,10 +248,11 @@ class RedisStore:
         arguments = exchange_arguments(settlements, claims, survey)
         refused: list[int]
         more: list[bytes]
-        refused, answers, more, found = await self._call("exchange", *arguments)
+        refused, answers, more, found = await self._move("exchange", *arguments)
         refusals = [settlements[place] for place in refused]
-        claimed = await self._read(answers)
-        if claimed is None:  # what can be read waits again, and the rest does no more
+        claimed, unreadable = claimed_of(answers)
+        if unreadable:  # nobody has seen the leases of the others, and they may be given again
+            await self._park(unreadable, [(task, "") for task in claimed])
             again = await self.exchange((), claims, survey=survey)
             return replace(again, refused=refusals)
         return Exchanged(
@@ -240,40 +262,51 @@ class RedisStore:
             survey=survey_of(found),
         )
 
-    async def _read(self, answers: Sequence[Answer]) -> list[ClaimedTask] | None:
-        """The tasks claimed; or, where one cannot be read, None: it is set aside, the rest put
-        back, and their leases, which nobody has seen, may be given again."""
-        claimed: list[ClaimedTask] = []
-        unreadable: dict[int, str] = {}
-        for place, answer in enumerate(answers):
-            try:
-                claimed.append(claimed_of(answer))
-            except (ValueError, TypeError, OverflowError) as error:
-                unreadable[place] = str(error)
-        if not unreadable:
-            return claimed
-        fences = [(answer[0], answer[3]) for answer in answers]
-        bad = [part for place, why in unreadable.items() for part in (*fences[place], why)]
-        rest = [each for place, each in enumerate(fences) if place not in unreadable]
-        good = [part for fence in rest for part in fence]
+    async def _park(
+        self, unreadable: Sequence[tuple[Answer, str]], rest: Sequence[tuple[ClaimedTask, str]]
+    ) -> None:
+        """Set aside what cannot be read; the rest gets the lease beside it, or is put back."""
+        bad = [part for answer, why in unreadable for part in (answer[0], answer[3], why)]
+        good = [
+            part
+            for task, lease in rest
+            for part in (task.row.task_id.hex, lease_text(task.lease), lease)
+        ]
         await self._call("park", len(unreadable), *bad, len(rest), *good, 0)
-        self._tell_parked("live", unreadable)
-        return None
+        self._tell_parked("live", {answer[0]: why for answer, why in unreadable})
 
-    def _tell_parked(self, table: str, why: Mapping[Any, str]) -> None:
+    def _tell_parked(self, table: str, why: Mapping[bytes, str]) -> None:
         self.parked += len(why)
-        logger("redis").error(
-            "rows that cannot be read were set aside", table=table, rows=list(why.values())
-        )
+        rows = {key.decode(errors="replace"): reason for key, reason in why.items()}
+        logger("redis").error("rows that cannot be read were set aside", table=table, rows=rows)
 
     async def edit(self, changes: Sequence[Change]) -> list[Edited]:
         arguments = [part for change in changes for part in change_arguments(change)]
-        answers = await self._call("edit", len(changes), *arguments)
+        answers = await self._move("edit", len(changes), *arguments)
         return [edited_of(*each) for each in zip(changes, answers, strict=True)]
 
     async def find(self, query: Query) -> list[TaskView]:
-        answers = await self._call("find", *query_arguments(query))
-        return views_of(answers, self._result_ttl_us, self._dead_ttl_us)
+        """As `Store.find`, but each 2000 tasks are looked at in a call of their own: what moves
+        meanwhile is shown as it was in one of them, or not at all."""
+        self._check_open()
+        if isinstance(query, ByIds):
+            ids = query.task_ids
+            parts = [ids[start:][:FOUND_MAX] for start in range(0, len(ids), FOUND_MAX)]
+            found = [await self._find(ByIds(task_ids=part)) for part in parts]
+            return [view for views, _ in found for view in views]
+        views: dict[UUID, TaskView] = {}  # what has come back under a later number is there twice
+        behind: Sequence[Argument] | None = ("", "")
+        while behind is not None and len(views) < query.limit:
+            more, behind = await self._find(replace(query, limit=query.limit - len(views)), *behind)
+            for view in more:
+                views.setdefault(view.task_id, view)
+        return list(views.values())
+
+    async def _find(
+        self, query: Query, *behind: Argument
+    ) -> tuple[list[TaskView], Sequence[Argument] | None]:
+        answers, mark = await self._call("find", *query_arguments(query), *behind)
+        return views_of(answers, self._result_ttl_us, self._dead_ttl_us), mark
 
     async def count(self, queue_name: str | None = None) -> Counts:
         return counts_of(queue_name, await self._call("count", queue_name or ""))
@@ -299,14 +332,14 @@ class RedisStore:
     async def _purge(self, *arguments: Argument) -> int:
         removed, more = 0, True
         while more:
-            count, more = await self._call("purge", *arguments)
+            count, more = await self._move("purge", *arguments)
             removed += count
         return removed
 
     async def _purge_waiting(self, name: str) -> int:
         removed, behind, last = 0, b"0", b""
         while behind is not None:
-            count, behind, last = await self._call("purge", "waiting", name, behind, last)
+            count, behind, last = await self._move("purge", "waiting", name, behind, last)
             removed += count
         return removed
 
@@ -320,7 +353,7 @@ class RedisStore:
         behind = ("", "") if after is None else (microseconds(after[0]), after[1].hex)
         while True:
             now_us, answers, next_us = await self._call("due", limit, *behind)
-            views, unreadable = _schedules_of(answers)
+            views, unreadable = schedules_of(answers)
             if not unreadable:
                 return Due(
                     now=moment_at(now_us),
@@ -342,16 +375,4 @@ class RedisStore:
             asked: tuple[Argument, ...] = ("order", limit, after)
         else:
             asked = ("ids", len(job_ids), *(job_id.hex for job_id in job_ids))
-        return _schedules_of(await self._call("list_schedules", *asked, doing="schedules"))[0]
-
-
-def _schedules_of(answers: Sequence[Answer]) -> tuple[list[ScheduleView], dict[bytes, str]]:
-    """What can be read, and why the rest cannot, by id."""
-    views: list[ScheduleView] = []
-    unreadable: dict[bytes, str] = {}
-    for answer in answers:
-        try:
-            views.append(schedule_of(answer))
-        except Unreadable as error:
-            unreadable[answer[0]] = str(error)
-    return views, unreadable
+        return schedules_of(await self._call("list_schedules", *asked, doing="schedules"))[0]

@@ -66,8 +66,8 @@ end
 
 -- The line of JSON that a row begins with.
 local function head_of(marked)
-  local row = marked and redis.call('GET', key_of('row', marked.id))
-  return row and string.sub(row, 1, string.find(row, '\n', 1, true) - 1) or false
+  local row = marked and get_all({key_of('row', marked.id)})[1]
+  return row and string.sub(row, 1, (string.find(row, '\n', 1, true) or 1) - 1) or false
 end
 
 local function is_paused(queue)

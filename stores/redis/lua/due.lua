@@ -2,28 +2,16 @@
 
 local TURNS = JOBS .. ':turns'
 
--- The rank of the first turn behind (`at`, `id`), which need not be there any more.
-local function rank_behind(at, id)
-  local low = redis.call('ZCOUNT', TURNS, '-inf', '(' .. at)
-  local high = redis.call('ZCOUNT', TURNS, '-inf', at)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if redis.call('ZRANGE', TURNS, middle, middle)[1] <= id then
-      low = middle + 1
-    else
-      high = middle
-    end
-  end
-  return low
-end
-
 local limit, at, id = take_number(), take_optional(), take_optional()
 local stop = redis.call('ZCOUNT', TURNS, '-inf', now_text)
-local start = at and rank_behind(at, id) or 0
+local start = place_behind(TURNS, at and {at, id})
 local views = {}
 if start < math.min(stop, start + limit) then
   local ids = redis.call('ZRANGE', TURNS, start, math.min(stop, start + limit) - 1)
-  for n, each in ipairs(ids) do views[n] = job_view(load_job(each)) end
+  for n, each in ipairs(ids) do
+    local job = load_job(each)
+    views[n] = job and job_view(job) or {each, false, false, false, false, 0}
+  end
 end
 local coming = redis.call('ZRANGE', TURNS, stop, stop, 'WITHSCORES')[2]
 return {now, views, coming and tonumber(coming) - now or false}

@@ -28,24 +28,29 @@ local function resume(task)
   return {1, task.queue}
 end
 
-local function replace_payload(task, payload)
-  local row = redis.call('GET', key_of('row', task.id))
-  local head = string.sub(row, 1, string.find(row, '\n', 1, true))
-  redis.call('SET', key_of('row', task.id), head .. payload)
-  task.size = #payload
+-- The first line of its row; nil where that cannot be read.
+local function head_of(task)
+  local row = get_all({key_of('row', task.id)})[1] or ''
+  local size = string.find(row, '\n', 1, true)
+  return size and string.sub(row, 1, size)
 end
 
 local function revise(task, queue, payload, priority, due)
   if task.state == 'running' then return NOT_APPLIED end
   queue = queue or task.queue
   if queue ~= task.queue and key_holder(queue, task.key) then return NOT_APPLIED end
+  local head = payload and head_of(task)
+  if payload and not head then return NOT_APPLIED end
   step_out(task)
   out_of_queue(task)
   count_bytes(task.queue, -task.size)
   flush() -- it may come back to where it was
   task.queue, task.priority = queue, priority or task.priority
   if due then task.due = text_of(math.max(tonumber(due), now)) end
-  if payload then replace_payload(task, payload) end
+  if payload then
+    redis.call('SET', key_of('row', task.id), head .. payload)
+    task.size = #payload
+  end
   save(task)
   into_queue(task)
   if task.state == 'held' then
@@ -59,7 +64,7 @@ end
 
 local function requeue_many(queue, limit)
   local chosen = {}
-  walk(queue_keys('dead', queue, 'graves'), false, function(member)
+  walk(queue_keys('dead', queue, 'graves'), false, nil, function(member)
     if #chosen == limit then return true end
     local task = load(string.sub(member, 16))
     if task and not key_holder(task.queue, task.key) then chosen[#chosen + 1] = task end
@@ -91,7 +96,7 @@ local function edit()
   if kind == 'pause_queue' then return pause_queue(queue) end
   if kind == 'resume_queue' then return resume_queue(queue) end
   if kind == 'requeue_many' then return requeue_many(queue, tonumber(due)) end
-  local task = load(id)
+  local task = load(id) or set_aside(id)
   if not task or (task.state == 'dead') ~= (kind == 'requeue') then return NOT_APPLIED end
   if kind == 'requeue' then return requeue(task) and {1, task.queue} or NOT_APPLIED end
   return OF_LIVE[kind](task, queue, payload, priority, due)
@@ -103,4 +108,4 @@ for n = 1, take_number() do
   flush()
 end
 send_hints()
-return outcomes
+return with_aside(outcomes)

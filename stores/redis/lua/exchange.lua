@@ -80,10 +80,12 @@ local function take_over(ids)
   read_tasks(ids)
   for _, id in ipairs(ids) do
     local task = load(id)
-    if task then -- or somebody else has deleted its key
+    if task then
       task.began = now_text
       claimed[#claimed + 1] = hand_over(task, node, lease_of(first_incarnation, next_counter))
       next_counter = next_counter + 1
+    else -- it cannot be read, or somebody else has deleted its key
+      set_aside(id)
     end
   end
 end
@@ -137,4 +139,4 @@ if node then
 end
 wants_survey = take() == '1' or wants_survey
 send_hints()
-return {refused, with_rows(claimed), more, wants_survey and survey() or false}
+return with_aside({refused, with_rows(claimed), more, wants_survey and survey() or false})

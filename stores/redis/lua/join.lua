@@ -11,4 +11,4 @@ if restarted then
 end
 flush()
 send_hints()
-return incarnation
+return with_aside(incarnation)

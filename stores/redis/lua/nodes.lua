@@ -11,18 +11,19 @@ local function lease_of(incarnation, counter)
 end
 
 local function incarnation_of(lease)
-  return tonumber(string.sub(lease, 1, 7))
+  return tonumber(string.sub(lease, 1, 7)) or 0
 end
 
 local function read_node(text)
-  if not text then return nil end
-  local incarnation, beat_s, beat_at = string.match(text, '^(%d+) (%S+) (%d+)$')
+  local incarnation, beat_s, beat_at = string.match(text or '', '^(%d+) (%S+) (%d+)$')
+  if not incarnation or (beat_s ~= '-' and not tonumber(beat_s)) then return nil end
   return {
     incarnation = tonumber(incarnation), beat_s = beat_s, beat_us = tonumber(beat_s),
     beat_at = tonumber(beat_at),
   }
 end
 
+-- Nil where it has not joined; or is to join anew, as what is noted of it cannot be read.
 local function find_node(name)
   return read_node(redis.call('HGET', JOBS .. ':nodes', name))
 end
@@ -49,11 +50,19 @@ local function leases_of(name)
   return leases
 end
 
+-- The task under a node's lease. Where there is none, or it cannot be read, the lease is void.
+local function task_under(name, lease, id)
+  local task = load(id)
+  if task and task.lease == lease then return task end
+  later(batch('HDEL', key_of('leases', name)), lease)
+  set_aside(id, true)
+end
+
 -- Put back what a node holds and `which(lease)` picks; how many.
 local function put_back_of(name, which)
   local count = 0
   for lease, id in pairs(leases_of(name)) do
-    local task = which(lease) and load(id)
+    local task = which(lease) and task_under(name, lease, id)
     if task then
       put_back(task)
       count = count + 1

@@ -1,5 +1,5 @@
--- Set aside what cannot be read: tasks are held, schedules paused, each with the reason; and put back
--- what was claimed with them.
+-- Set aside what cannot be read: tasks are held, schedules paused, each with the reason. What was claimed
+-- with them gets another lease, or is put back.
 
 local function mine(id, lease)
   local task = load(id)
@@ -16,12 +16,21 @@ for _ = 1, take_number() do
   end
 end
 for _ = 1, take_number() do
-  local task = mine(take(), take())
-  if task then put_back(task) end
+  local task, lease = mine(take(), take()), take_optional()
+  if task and lease then
+    local name = task.node
+    release(task)
+    hand_over(task, name, lease)
+  elseif task then
+    put_back(task)
+  end
 end
 flush()
 for _ = 1, take_number() do
   local id, reason = take(), take()
-  plan_turn(id, nil)
-  redis.call('HSET', key_of('job', id), 'error', reason)
+  redis.call('ZREM', JOBS .. ':turns', id)
+  if redis.call('TYPE', key_of('job', id)).ok == 'hash' then
+    redis.call('HDEL', key_of('job', id), 'next')
+    redis.call('HSET', key_of('job', id), 'error', reason)
+  end
 end

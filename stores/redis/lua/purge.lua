@@ -9,14 +9,14 @@ local removed = 0
 local function purge_waiting()
   local queue, from, to = take(), take(), take_optional()
   to = to or redis.call('HGET', JOBS .. ':counters', 'number') or '0'
-  local found = redis.call(
-    'ZRANGEBYSCORE', key_of('live', queue), '(' .. from, to, 'LIMIT', 0, LIMIT
-  )
-  local last
+  local live = key_of('live', queue)
+  local found = redis.call('ZRANGEBYSCORE', live, '(' .. from, to, 'LIMIT', 0, LIMIT)
+  local last = #found == LIMIT and redis.call('ZSCORE', live, found[LIMIT])
   read_tasks(found)
+  for id in pairs(spoilt) do set_aside(id) end
+  flush()
   for _, id in ipairs(found) do
     local task = load(id)
-    last = task and task.number or last
     if task and task.state ~= 'running' then
       leave(task)
       forget(task)
@@ -24,23 +24,28 @@ local function purge_waiting()
     end
   end
   flush()
-  return {removed, #found == LIMIT and last or false, to}
+  return {removed, last, to}
+end
+
+-- A dead letter; where it cannot be read, what there is to remove of it.
+local function buried(queue, grave)
+  local id = string.sub(grave, 16)
+  local task = load(id)
+  if task then return task end
+  local _, _, _, size = read_row(id)
+  return {id = id, queue = queue, grave = grave, size = size}
 end
 
 local function purge_dead()
   local queue, ended = take_optional(), now - take_number()
-  for _, key in ipairs(queue_keys('dead', queue, 'graves')) do
+  for _, name in ipairs(queue and {queue} or redis.call('SMEMBERS', JOBS .. ':graves')) do
     local graves = redis.call(
-      'ZRANGEBYSCORE', key, '-inf', text_of(ended), 'LIMIT', 0, LIMIT - removed
+      'ZRANGEBYSCORE', key_of('dead', name), '-inf', text_of(ended), 'LIMIT', 0, LIMIT - removed
     )
     for _, grave in ipairs(graves) do
-      local task = load(string.sub(grave, 16))
-      if task then
-        exhume(task)
-        forget(task)
-      else
-        redis.call('ZREM', key, grave)
-      end
+      local task = buried(name, grave)
+      exhume(task)
+      forget(task)
       removed = removed + 1
     end
   end
@@ -58,6 +63,6 @@ local function purge_results()
   return {#ids, #ids == LIMIT and 1 or false}
 end
 
-if kind == 'waiting' then return purge_waiting() end
-if kind == 'dead' then return purge_dead() end
-return purge_results()
+if kind == 'waiting' then return with_aside(purge_waiting()) end
+if kind == 'dead' then return with_aside(purge_dead()) end
+return with_aside(purge_results())

@@ -12,4 +12,4 @@ local returned = put_back_of(name, function(lease)
 end)
 flush()
 send_hints()
-return {void, returned}
+return with_aside({void, returned})

@@ -6,13 +6,13 @@
 --   turns           ids of those that are planned, by when they are due
 
 local function load_job(id)
-  local values = redis.call(
+  local values = redis.pcall(
     'HMGET', key_of('job', id), 'row', 'next', 'number', 'changes', 'goes_on'
   )
-  if not values[1] then return nil end
+  if values.err or not values[1] then return nil end
   return {
     id = id, row = values[1], next = values[2] or nil, number = values[3],
-    changes = tonumber(values[4]), goes_on = values[5],
+    changes = tonumber(values[4]) or false, goes_on = values[5],
   }
 end
 
@@ -53,7 +53,7 @@ local function remove_job(id)
   return redis.call('DEL', key_of('job', id)) == 1
 end
 
--- What `schedule_of` in Python reads.
+-- What `schedules_of` in Python reads.
 local function job_view(job)
   local goes_on = job.next and job.goes_on == job.next and 1 or 0
   return {job.id, job.row, job.next or false, job.number, job.changes, goes_on}

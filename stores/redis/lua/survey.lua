@@ -1,9 +1,5 @@
 -- Where there is work: the queues with live tasks, and when the next delayed task is due.
 
-local function lanes_of(queue)
-  return redis.call('ZREVRANGE', key_of('lanes', queue), 0, -1)
-end
-
 local function survey()
   local queues, due = redis.call('SMEMBERS', JOBS .. ':queues'), nil
   for _, queue in ipairs(queues) do

@@ -1,6 +1,7 @@
 -- One task and its moves. A task is in one place: live, a dead letter, or a result.
 --
---   task:<id>       JSON: where it stands. Live: waiting, held, running; or dead
+--   task:<id>       JSON: where it stands. Live: waiting, held, running; or dead. Of one that was
+--                   set aside also the error, and what was there
 --   row:<id>        what was asked for, as Python wrote it: a line of JSON, then the payload
 --   result:<id>     packed: what is left of one that ended. It goes by itself; results: ids by time
 --   live:<queue>    ids by number of adding; queues: the names that have any
@@ -15,6 +16,45 @@
 -- --- reading and writing --------------------------------------------------------------------
 
 local tasks = {} -- those that were read, by id; false: there is none
+local spoilt = {} -- what stands in the place of those that cannot be read, and why, by id
+
+local TEXTS = {
+  waiting = {'queue', 'type'}, held = {'queue', 'type'},
+  running = {'queue', 'type', 'lease', 'node', 'began'}, dead = {'queue', 'type', 'ended', 'grave'},
+}
+local TEXTS_OR_NONE = {'key', 'job', 'began', 'last'}
+
+local function is_number(text)
+  local number = type(text) == 'string' and tonumber(text)
+  return number and number == number -- 'nan' is read as one, too
+end
+
+-- What a script that works with it would stumble over, or nil: other programs write keys, too.
+local function fault_of(task, id)
+  if type(task) ~= 'table' or task.id ~= id then return 'it is none of that id' end
+  local texts = TEXTS[task.state]
+  if not texts then return 'its state is none' end
+  for n = 1, #texts do
+    if type(task[texts[n]]) ~= 'string' then return 'its ' .. texts[n] .. ' is none' end
+  end
+  for n = 1, #TEXTS_OR_NONE do
+    local name = TEXTS_OR_NONE[n]
+    if task[name] ~= nil and type(task[name]) ~= 'string' then return 'its ' .. name .. ' is none' end
+  end
+  if not is_number(task.priority) then return 'its priority is none' end
+  if not is_number(task.due) then return 'its due time is none' end
+  if not is_number(task.number) or #task.number ~= 15 then return 'its number is none' end
+  if type(task.tries) ~= 'number' then return 'its tries are none' end
+  if type(task.size) ~= 'number' then return 'its size is none' end
+end
+
+local function decode(id, text)
+  local is_json, found = pcall(cjson.decode, text)
+  local why = not is_json and found or fault_of(found, id)
+  if not why then return found end
+  spoilt[id] = {text = text, why = 'its task cannot be read: ' .. why}
+  return false
+end
 
 local function read_tasks(ids)
   local unread, keys = {}, {}
@@ -25,11 +65,11 @@ local function read_tasks(ids)
     end
   end
   for n, text in ipairs(get_all(keys)) do
-    tasks[unread[n]] = text and cjson.decode(text)
+    tasks[unread[n]] = text and decode(unread[n], text)
   end
 end
 
--- The task of that id, or nil.
+-- The task of that id, or nil: then it may be in `spoilt`.
 local function load(id)
   if tasks[id] == nil then read_tasks({id}) end
   return tasks[id] or nil
@@ -48,6 +88,10 @@ local thinned_lanes, thinned_queues, bytes = {}, {}, {}
 
 local function lane_key(queue, kind)
   return TIMES .. ':' .. queue .. '\n' .. kind
+end
+
+local function lanes_of(queue)
+  return redis.call('ZREVRANGE', key_of('lanes', queue), 0, -1)
 end
 
 local function count_bytes(queue, size)

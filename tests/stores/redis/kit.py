@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from coredis.connection import TCPLocation
@@ -22,6 +23,17 @@ async def opened(url: str | None = None, **options: Any) -> AsyncGenerator[Redis
         yield store
     finally:
         await store.close()
+
+
+class Place:
+    """A server of a test's own, and ways to spoil what is there."""
+
+    def __init__(self, server: servers.Valkey) -> None:
+        self.server = server
+        self.name = servers.redis_name()
+
+    def do(self, command: str, kind: str, key: UUID, *words: str) -> bytes:
+        return self.server.do(command, f"{{{self.name}}}:{kind}:{key.hex}", *words)
 
 
 def before(

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 from coredis.connection import TCPLocation, UnixDomainSocketLocation
+from structlog.testing import capture_logs
 
+from oncue.stores import StoreUnavailable
 from oncue.stores.redis import Address, RedisStore
 from oncue.stores.redis._connect import Plug
+from tests import servers
+from tests.stores.redis.kit import opened
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,26 @@ def test_tls_knows_whom_it_talks_to_unless_the_url_says_otherwise() -> None:
         RedisStore("rediss://db?ssl_ca_certs=/nowhere")
 
 
-def test_the_urls_own_options_win_over_those_given() -> None:
-    plug = Plug(Address("redis://db?stream_timeout=2"), {"stream_timeout": 9})
-    assert plug.silence_s == 2
-    assert Plug(Address("redis://db"), {"stream_timeout": 9}).silence_s == 9
+def test_the_options_win_over_the_urls() -> None:
+    """As in the other stores."""
+    address = Address("redis://db?stream_timeout=2")
+    assert Plug(address, {"stream_timeout": 9}).silence_s == 9
+    assert Plug(address, {}).silence_s == 2
+
+
+@pytest.mark.real_time
+async def test_a_password_in_the_options_wins_over_the_urls_and_neither_is_shown() -> None:
+    with servers.own_valkey() as server:
+        for name, password in (("ada", "sesame"), ("bob", "hunter2")):
+            server.do("ACL", "SETUSER", name, "on", f">{password}", "~*", "&*", "+@all")
+        url = server.url.replace("unix://", "unix://ada:hunter2@")
+        async with opened(url, client_options={"password": "sesame"}):
+            pass
+        async with opened(url, client_options={"username": "bob"}):
+            pass
+        store = RedisStore(url.replace("hunter2", "sesame"), client_options={"password": "hunter2"})
+        with capture_logs() as logs, pytest.raises(StoreUnavailable) as caught:
+            await store.open()
+        shown = f"{logs} {caught.value!r} {caught.value.__cause__!r} {store!r}"
+        assert "sesame" not in shown
+        assert "hunter2" not in shown

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from oncue.stores import LiveTasks, PauseTask, PurgeWaiting, Store
+from oncue.stores import PauseTask, PurgeWaiting, Store
 from oncue.stores.clock import utc_now
 from oncue.testing._store_kit import Claimer, done, ids, make_row
 from tests import servers
@@ -76,12 +76,3 @@ async def test_a_purge_of_many_is_done_in_parts(monkeypatch: pytest.MonkeyPatch)
             assert await store.purge(PurgeWaiting(queue_name="default")) == 10_000
             assert (await store.count()).live == 2
             assert ids(await claimer.claim()) == [late.task_id]
-
-
-async def test_a_long_list_is_whole() -> None:
-    """It is looked through in parts."""
-    async with opened() as store:
-        rows = [make_row(queue_name="ab"[number % 2]) for number in range(450)]
-        await store.add(rows)
-        found = await store.find(LiveTasks(queue_name=None, limit=1000))
-        assert [view.task_id for view in found] == [row.task_id for row in rows]
