@@ -208,9 +208,7 @@ class Store(Protocol):
     async def close(self) -> None:
         """Let go of connections, also when cancelled. Harmless when closed.
 
-        What is kept is still there at `open`.
-
-        Whoever waits for a hint is cancelled first.
+        What is kept is still there at `open`. Whoever waits for a hint is cancelled first.
         """
         ...
 
@@ -299,7 +297,10 @@ class Store(Protocol):
         ...
 
     async def find(self, query: Query) -> list[TaskView]:
-        """Look, changing nothing. One instant's view."""
+        """Look, changing nothing.
+
+        One instant's view; or of a long list a view of each of its parts, with no task twice.
+        """
         ...
 
     async def count(self, queue_name: str | None = None) -> Counts:

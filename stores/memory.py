@@ -77,7 +77,7 @@ _NOT_APPLIED: Final = Edited(count=0)
 class MemoryStore:
     """A `Store` in this process's memory."""
 
-    guarantees: Final = frozenset(Guarantee)
+    guarantees: frozenset[Guarantee] = frozenset(Guarantee)
 
     def __init__(
         self,

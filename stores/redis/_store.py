@@ -105,7 +105,7 @@ class RedisStore:
     ValueError.
     """
 
-    guarantees: Final = frozenset(Guarantee)
+    guarantees: frozenset[Guarantee] = frozenset(Guarantee)
 
     def __init__(
         self,

@@ -70,7 +70,7 @@ class SqlStore:
     the extra to be installed.
     """
 
-    guarantees: Final = frozenset(Guarantee)
+    guarantees: frozenset[Guarantee] = frozenset(Guarantee)
 
     def __init__(
         self,

@@ -75,7 +75,7 @@ class LmdbStore:
     a thread. Raises ValueError.
     """
 
-    guarantees: Final = frozenset(Guarantee)
+    guarantees: frozenset[Guarantee] = frozenset(Guarantee)
 
     def __init__(
         self,

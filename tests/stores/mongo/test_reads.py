@@ -77,7 +77,7 @@ async def test_calls_read_what_they_have_written_and_looks_what_a_majority_has(
     await store.queues()
     await store.schedules()
     assert listener.concerns == {("find", "majority"), ("distinct", "majority")}
-    if store.has_transactions:
+    if store.guarantees:
         with anyio.fail_after(10):
             assert await store.next_hint() is None
         assert ("aggregate", "majority") in listener.concerns
