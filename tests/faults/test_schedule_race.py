@@ -23,7 +23,7 @@ from tests.faults.firing import SETTINGS, Death, Firing, Orders
 from tests.faults.nights import Planned, complaints, every, has_random_ids, kept, night
 
 PROCESSES: Final = 6
-PLACES: Final = range(2, 8)
+PLACES: Final = range(2, 7)
 """Statements of a fire before which a process dies: from the one after the lock to the last."""
 MIXED: Final = ("asyncio", "trio")
 PATIENCE_S: Final = 10.0
