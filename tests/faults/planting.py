@@ -6,9 +6,6 @@ the tests that must see it:
     The claim forgets the lease, so that two workers own one attempt.
     Red: tests/stores/test_memory.py::test_a_claimed_task_is_claimed_once
 
-A line `Needs: NAME` is for tests that are skipped where the environment has no such name: the
-plant is skipped there as well.
-
 `complaints(plant, tree)` applies one to a copy of the project, runs those tests there and
 says what is wrong with the proof, nothing when every case of every named test is red.
 A test that cannot be collected any more is no red test: the bug must be seen, not break
@@ -25,16 +22,10 @@ from tests.trees import run_pytest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
-    """One diff, the tests that must turn red by it, and what the environment must have for them."""
+    """One diff, and the tests that must turn red by it."""
 
     diff: Path
     red: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-
-    @property
-    def lacking(self) -> list[str]:
-        """What the environment has not, so that its tests would be skipped."""
-        return [name for name in self.needs if not os.environ.get(name)]
 
 
 class BadPlant(Exception):
@@ -44,21 +35,18 @@ class BadPlant(Exception):
 def read_plant(diff: Path) -> Plant:
     """The plant in a file; BadPlant when its header has no `Red:` line."""
     header = diff.read_text().split("\n--- ", 1)[0].splitlines()
-
-    def said(word: str) -> tuple[str, ...]:
-        return tuple(line.removeprefix(word).strip() for line in header if line.startswith(word))
-
-    if not (red := said("Red:")):
+    red = tuple(line.removeprefix("Red:").strip() for line in header if line.startswith("Red:"))
+    if not red:
         raise BadPlant(f"{diff.name} names no test: add a line `Red: tests/...::test_...`")
-    return Plant(diff=diff, red=red, needs=said("Needs:"))
+    return Plant(diff=diff, red=red)
 
 
-def apply_plant(plant: Plant, tree: Path) -> None:
-    """Change `tree` as the diff says, whole or not at all (BadPlant)."""
+def apply_plant(plant: Plant, tree: Path, *options: str) -> None:
+    """Change `tree` as the diff says, whole or not at all (BadPlant); `--check`: only look."""
     # Inside another repository `git apply` would skip every path without a word.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.resolve().parent)}
     done = subprocess.run(
-        ["git", "apply", "--verbose", str(plant.diff.resolve())],
+        ["git", "apply", "--verbose", *options, str(plant.diff.resolve())],
         cwd=tree, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
