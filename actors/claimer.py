@@ -1,9 +1,9 @@
 """A claimer's standing with the store: its incarnation, and lease numbers that it uses once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from ..runtime import Ref
-from ..stores import ClaimedTask
+from ..stores import ClaimedTask, Claims
 from ..stores.lease import drawn_lease
 from .messages import STORE_TIMEOUT_S, Join, Leave, Reconcile, Rescue, StoreMessage
 from .roster import Roster
@@ -44,10 +44,22 @@ class Claimer:
         return self._incarnation > 0 and not self.has_joined
 
     def offer(self, count: int) -> int:
-        """The first of `count` leases. None is offered twice, though an answer be lost."""
+        """The first of `count` leases. None is used twice, though an answer be lost."""
         first = self._next_lease
         self._next_lease += count
         return first
+
+    def take_back(self, claims: Claims, claimed: Sequence[ClaimedTask]) -> None:
+        """Of an answered claim, the numbers that went to nobody, if none were offered since.
+
+        A busy pool asks for more than it gets, thousands of times a second: its numbers would
+        last for days, and not for years.
+        """
+        self._take_back(claims.first_lease, sum(each.limit for each in claims.queues), claimed)
+
+    def _take_back(self, first: int, count: int, used: Sequence[ClaimedTask]) -> None:
+        if self._next_lease == first + count:
+            self._next_lease = max((each.lease + 1 for each in used), default=first)
 
     async def join(self) -> None:
         """Take a new incarnation. What an earlier life in this process held is put back."""
@@ -68,8 +80,11 @@ class Claimer:
 
     async def rescue(self, limit: int) -> list[ClaimedTask]:
         """Take over tasks whose holder is gone."""
-        request = Rescue(node=self.node, first_lease=self.offer(limit), limit=limit)
-        return await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+        first = self.offer(limit)
+        request = Rescue(node=self.node, first_lease=first, limit=limit)
+        rescued = await self._store.ask(request, timeout_s=STORE_TIMEOUT_S)
+        self._take_back(first, limit, rescued)
+        return rescued
 
     async def leave(self) -> None:
         """Put back what it holds. A node that was given up leaves nothing: see `Store.rescue`."""

@@ -270,6 +270,8 @@ class Pool(Actor[PoolMessage]):
             except STORE_TROUBLE:
                 self._settled = settled + self._settled
                 raise
+            if claims is not None:
+                self._claimer.take_back(claims, answer.claimed)
             self._herald.announce(settled, answer.refused, self._now())
             self._slots.take_in(answer.claimed)
             self._learn(answer, claims)

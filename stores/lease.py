@@ -3,7 +3,8 @@
 Rules:
 - The store issues incarnations (`Store.join`), each greater than all before.
 - The claimer counts its own claims below its incarnation, from a number that it draws by lot (see
-  `drawn_lease`). It never joins again for want of numbers: nothing runs for so long, see below.
+  `drawn_lease`), and takes back what a claim did not use. It never joins again for want of
+  numbers: nothing runs for so long, see below.
 
 A counter per task would not do: a task can be deleted and come back under its id with the
 count at 1, and a frozen worker's late settlement would be accepted.

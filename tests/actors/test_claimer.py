@@ -47,15 +47,19 @@ async def place(clock: VirtualClock) -> AsyncGenerator[tuple[Place, MemoryStore]
         yield Place(clock, system, link), store
 
 
-async def claim(store: MemoryStore, claimer: Claimer, limit: int) -> list[int]:
-    """The leases of what was claimed."""
-    claims = Claims(
+def claims_of(claimer: Claimer, limit: int) -> Claims:
+    return Claims(
         node=claimer.node,
         first_lease=claimer.offer(limit),
         task_types=None,
         queues=[Claim(queue_name="default", limit=limit)],
     )
-    return [task.lease for task in (await store.exchange([], claims)).claimed]
+
+
+async def claim(store: MemoryStore, claimer: Claimer, limit: int) -> list[int]:
+    """The leases of what was claimed."""
+    exchanged = await store.exchange([], claims_of(claimer, limit))
+    return [task.lease for task in exchanged.claimed]
 
 
 async def test_leases_are_counted_below_the_incarnation_and_never_offered_twice(
@@ -73,6 +77,25 @@ async def test_leases_are_counted_below_the_incarnation_and_never_offered_twice(
             first + 3,
             first + 4,
         ]
+
+
+async def test_what_an_answered_claim_did_not_use_is_offered_again(clock: VirtualClock) -> None:
+    async with place(clock) as (here, store):
+        claimer = here.claimer()
+        await claimer.join()
+        first = claimer.offer(0)
+        for added in (0, 2):
+            await store.add([make_row() for _ in range(added)])
+            claims = claims_of(claimer, 100)
+            assert claims.first_lease == first
+            answer = await store.exchange([], claims)
+            claimer.take_back(claims, answer.claimed)
+        assert [task.lease for task in answer.claimed] == [first, first + 1]
+        assert claimer.offer(0) == first + 2
+        claims = claims_of(claimer, 100)
+        claimer.offer(5)  # by another call, which may use them
+        claimer.take_back(claims, [])
+        assert claimer.offer(0) == first + 107
 
 
 async def test_by_lot_two_owners_of_one_incarnation_share_no_lease(clock: VirtualClock) -> None:

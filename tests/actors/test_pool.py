@@ -86,6 +86,23 @@ async def test_a_full_queue_does_not_starve_another(clock: VirtualClock) -> None
     assert noted.names[:10].count("b") >= 4
 
 
+async def test_a_pool_uses_no_more_leases_than_it_claims_tasks(clock: VirtualClock) -> None:
+    """It asks for as many as it has room for, at each look; an incarnation's numbers must last."""
+    queue = HookedQueue(clock, max_workers=100)
+    leases: list[int] = []
+
+    async def after(call: str, answer: Any) -> None:
+        if call == "exchange":
+            leases.extend(task.lease for task in answer.claimed)
+
+    queue.store.after = after
+    queue.register_handler("noted", Recorder(clock))
+    async with queue:
+        for n in range(20):
+            await queue.wait(await queue.enqueue(named(n, 1)), 60)
+    assert leases == list(range(leases[0], leases[0] + 20))
+
+
 async def test_a_delayed_task_runs_when_it_is_due(clock: VirtualClock) -> None:
     """Not before, and not a poll later."""
     queue = make_queue(clock, poll_interval=10)
