@@ -1,5 +1,6 @@
 """From a URL to an engine: which database, which driver, and how its connections are set up."""
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from ._sqlite import SqliteDialect
 
 BUSY_TIMEOUT_S: Final = 30.0
 """How long SQLite waits for another process's write: a frozen writer blocks all."""
+_TRIES_MAX: Final = 100
 CONNECT_TIMEOUT_S: Final = 10
 SILENCE_S_MAX: Final = 60
 """A server that says nothing for so long in the middle of a statement is given up, so that a stop
@@ -98,6 +100,7 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
     def prepare(connection: Any, _: object) -> None:
         if dialect.name == "sqlite":  # other programs may write what is no UTF-8
             connection.text_factory = _readable
+            _keep_a_log(connection)
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
@@ -107,6 +110,21 @@ def make_engine(url: URL, dialect: Dialect, options: Mapping[str, Any], synchron
     if dialect.name == "postgresql":
         event.listen(engine, "do_connect", _connect_patiently)
     return engine
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Into WAL mode. Of those who change it at once in a new file SQLite refuses some at once,
+    whatever their timeout (they could wait for each other): they wait as writers, and try again."""
+    for tries_left in reversed(range(_TRIES_MAX)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            connection.execute("BEGIN IMMEDIATE").close()
+            connection.execute("COMMIT").close()
+        else:
+            return
 
 
 def _connect_patiently(_: object, __: object, given: list[Any], options: dict[str, Any]) -> Any:
@@ -141,7 +159,7 @@ def _arguments(dialect: Dialect) -> dict[str, Any]:
 
 def _statements(dialect: Dialect, synchronous: str) -> tuple[str, ...]:
     if dialect.name == "sqlite":
-        return ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous}")
+        return (f"PRAGMA synchronous = {synchronous}",)
     if dialect.name == "postgresql":
         # A queue's statistics are old as soon as they are made, and a planner that believes them
         # reads a million rows to join a hundred. Each question here has its index, so nested

@@ -1,6 +1,8 @@
 """The schema has a version: old tables are brought up, newer ones refused, any number at once."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -38,6 +40,23 @@ async def test_any_number_may_open_new_tables_at_once(kind: Kind, tmp_path: Path
         assert version(where) == [_migrations.VERSION]
         async with where.opened() as store:
             assert (await store.count()).live == 6
+
+
+def test_any_number_of_threads_may_make_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite refuses some of those who change a file's mode at once, whatever their timeout."""
+    for n in range(20):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with place("sqlite", folder) as where, ThreadPoolExecutor(6) as threads:
+            at_once = threading.Barrier(6)
+
+            def connect(where: Place = where, at_once: threading.Barrier = at_once) -> None:
+                at_once.wait()
+                with where.database():
+                    pass
+
+            for each in [threads.submit(connect) for _ in range(6)]:
+                each.result()
 
 
 @pytest.mark.parametrize("kind", KINDS)
