@@ -126,10 +126,12 @@ def count(call: Call, name: str | None) -> Counts:
     for group in mine:
         tasks = group["tasks"]
         places[_place_of(group)] += tasks
-        if group["state"] in (WAITING, HELD):
-            priorities[group["priority"]] += tasks
-        if group.get("is_due"):
-            ready_types[group["task_type"]] += tasks
+        # Another program may have written anything there, or nothing.
+        priority, task_type = group.get("priority"), group.get("task_type")
+        if group["state"] in (WAITING, HELD) and isinstance(priority, int):
+            priorities[priority] += tasks
+        if group.get("is_due") and isinstance(task_type, str):
+            ready_types[task_type] += tasks
     live = [group for group in mine if group["state"] != DEAD]
     oldest, newest = _ages(call, name, live)
     return Counts(

@@ -47,6 +47,20 @@ async def test_all_that_is_counted_is_in_the_index_that_is_named(
         assert fields <= {field for field, _ in indexes[command["hint"]]["key"]}
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"$set": {"priority": [1], "task_type": [1]}}, {"$unset": {"priority": 1}}]
+)
+async def test_what_has_no_priority_or_type_is_counted_still(
+    place: Place, wrong: dict[str, Any]
+) -> None:
+    async with place.opened() as store:
+        await store.add([make_row(), make_row()])
+        place.raw("tasks").update_one({}, wrong)
+        counts = await store.count()
+    assert counts.pending == 2
+    assert counts.priorities == {5: 1}
+
+
 async def test_what_has_no_place_is_counted_and_purged_still(place: Place) -> None:
     """Another program has taken it away."""
     async with place.opened() as store:
