@@ -2,13 +2,14 @@
 
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from oncue.stores import (
     Added,
+    Back,
     ByIds,
     CancelTask,
     Change,
@@ -27,7 +28,7 @@ from oncue.stores import (
     TaskStatus,
 )
 from oncue.testing._store_kit import Claimer, done, ids, make_row, view_of
-from oncue.testing._suite_base import dead
+from oncue.testing._suite_base import dead, retry
 from oncue.testing._suite_schedules import make_run
 from tests import servers
 from tests.stores.redis.kit import Place, opened
@@ -35,7 +36,22 @@ from tests.stores.redis.test_keys import keys
 
 pytestmark = pytest.mark.real_time
 
+NEARLY_RIGHT: list[tuple[str, Any]] = [
+    ("priority", "5 "),
+    ("priority", "0x5"),
+    ("due", " 5"),
+    ("due", "1.5"),
+    ("due", "9" * 400),
+    ("number", f"{1:14} "),
+    ("tries", 0.5),
+    ("tries", -1),
+    ("size", 2.5),
+    ("size", -1),
+    ("size", 1e300),
+]
+"""Lua takes them for numbers, and Redis refuses most of them."""
 WRONG: list[tuple[str, Any]] = [
+    *NEARLY_RIGHT,
     ("id", "0" * 32),
     ("queue", None),
     ("type", ["work"]),
@@ -55,6 +71,15 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
+def spoil(place: Place, task_id: UUID, field: str, value: object) -> tuple[dict[str, Any], str]:
+    """What stood there, and what stands there now."""
+    answer = place.do("GET", "task", task_id)
+    found: dict[str, Any] = json.loads(answer.split(b"\r\n")[1])
+    spoilt = json.dumps({**found, field: value})
+    place.do("SET", "task", task_id, spoilt)
+    return found, spoilt
+
+
 @pytest.mark.parametrize(("field", "value"), WRONG)
 async def test_a_field_that_is_none_is_told_and_what_stood_there_is_kept(
     field: str, value: object
@@ -66,10 +91,7 @@ async def test_a_field_that_is_none_is_told_and_what_stood_there_is_kept(
             claimer = await Claimer.join(store)
             bad, good = make_row("rare", priority=20), make_row()
             await store.add([bad, good])
-            answer = place.do("GET", "task", bad.task_id)
-            found: dict[str, Any] = json.loads(answer.split(b"\r\n")[1])
-            spoilt = json.dumps({**found, field: value})
-            place.do("SET", "task", bad.task_id, spoilt)
+            found, spoilt = spoil(place, bad.task_id, field, value)
             with capture_logs() as logs:
                 assert ids(await claimer.claim()) == [good.task_id]
             assert store.parked == 1
@@ -159,6 +181,32 @@ async def test_a_running_one_is_set_aside_once_its_lease_is_nobodys() -> None:
             assert store.parked == 1
             assert (await store.count()).held == 1
             assert await store.leave("node-a", claimer.incarnation) == 0
+
+
+@pytest.mark.parametrize(("field", "value"), NEARLY_RIGHT)
+async def test_a_running_one_with_a_field_that_is_none_keeps_no_other_from_being_settled(
+    field: str, value: object
+) -> None:
+    """A script that raised midway would have written a half of it."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            claimer = await Claimer.join(store)
+            rows = [make_row() for _ in range(3)]
+            await store.add(rows)
+            first, bad, last = await claimer.claim()
+            spoil(place, bad.row.task_id, field, value)
+            back = Back(task_id=bad.row.task_id, lease=bad.lease)
+            for outcome in (back, done(bad)):
+                settlements = [done(first), outcome, retry(last, delay_s=0)]
+                refused = (await store.exchange(settlements)).refused
+                assert refused == (settlements if outcome is not back else [back])
+            assert (await view_of(store, first.row.task_id)).status is TaskStatus.COMPLETED
+            assert ids(await claimer.claim()) == [last.row.task_id]
+            await store.leave("node-a", claimer.incarnation)
+            assert store.parked == 1
+            counts = await store.count()
+            assert (counts.held, counts.live) == (1, 2)
 
 
 @pytest.mark.parametrize("end", ["leave", "restart", "rescue"])
