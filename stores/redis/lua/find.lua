@@ -60,7 +60,7 @@ local function find_among(found, has_more, limit, id_of, is_wanted)
   read_tasks(ids)
   for n, id in ipairs(ids) do
     local task = load(id)
-    if task and is_wanted(task) then wanted[#wanted + 1] = id end
+    if task and is_wanted(task, found[n][2]) then wanted[#wanted + 1] = id end
     if #wanted == limit then -- Python may want more yet, as it cannot read every row
       last = found[n]
       break
@@ -92,7 +92,7 @@ local function find_dead()
   local found, has_more = some_of(keys, true, limit)
   return find_among(
     found, has_more, limit, function(grave) return string.sub(grave, 16) end,
-    function() return true end
+    function(task, grave) return dead_letter(grave) == task end
   )
 end
 

@@ -281,6 +281,12 @@ local function die(task, last)
   later(batch('SADD', JOBS .. ':graves'), task.queue)
 end
 
+-- The task whose grave that is, or nil: its id may live again, where somebody has deleted its key.
+local function dead_letter(grave)
+  local task = load(string.sub(grave, 16))
+  return task and task.state == 'dead' and task.grave == grave and task or nil
+end
+
 local function exhume(task)
   local dead = key_of('dead', task.queue)
   redis.call('ZREM', dead, task.grave)

@@ -25,6 +25,7 @@ from oncue.stores import (
     ResumeTask,
     ReviseTask,
     Store,
+    TaskRow,
     TaskStatus,
 )
 from oncue.testing._store_kit import Claimer, done, ids, make_row, view_of
@@ -276,6 +277,61 @@ async def test_a_dead_letter_that_cannot_be_read_is_purged_in_its_time() -> None
             await buried(store, place)
             assert await store.purge(PurgeDeadLetters(queue_name="default")) == 3
             assert keys(server, place.name) == {"counters", "hints"}
+
+
+async def left_behind(store: Store, place: Place) -> tuple[TaskRow, list[TaskRow]]:
+    """A grave that is no more its task's, as that lives again, and two others."""
+    claimer = await Claimer.join(store)
+    rows = [make_row() for _ in range(3)]
+    await store.add(rows)
+    await claimer.settle(*map(dead, await claimer.claim()))
+    place.do("DEL", "task", rows[1].task_id)
+    assert await store.add([rows[1]]) == [Added()]
+    return rows[1], [rows[0], rows[2]]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_a_grave_that_was_left_behind_stops_no_purge(is_readable: bool) -> None:
+    """Nor does it take the living with it."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name, dead_letter_ttl_s=0) as store:
+            alive, _ = await left_behind(store, place)
+            if not is_readable:
+                place.do("SET", "task", alive.task_id, "x")
+            assert await store.purge(PurgeExpired()) == 2
+            assert (await store.count()).dead_letters == 0
+            assert await store.purge(PurgeExpired()) == 0
+            claimer = await Claimer.join(store)
+            if not is_readable:
+                await claimer.claim()
+                await store.edit([ResumeTask(task_id=alive.task_id)])
+            assert [task.row for task in await claimer.claim()] == [alive]
+
+
+async def test_of_two_graves_the_later_is_the_tasks() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name, dead_letter_ttl_s=0) as store:
+            await left_behind(store, place)
+            claimer = await Claimer.join(store)
+            await claimer.settle(*map(dead, await claimer.claim()))
+            assert len(await store.find(DeadLetters(queue_name=None, limit=10))) == 3
+            assert await store.purge(PurgeExpired()) == 3
+            assert (await store.count()).dead_letters == 0
+
+
+async def test_a_grave_that_was_left_behind_is_no_dead_letter() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            alive, others = await left_behind(store, place)
+            letters = await store.find(DeadLetters(queue_name=None, limit=10))
+            assert [view.row for view in letters] == others[::-1]
+            [edited] = await store.edit([RequeueDeadLetters(queue_name=None, limit=10)])
+            assert edited.count == 2
+            claimer = await Claimer.join(store)
+            assert [task.row for task in await claimer.claim()] == [alive, *others]
 
 
 @pytest.mark.parametrize("kept", ["", "x", "\x90", "\x01", "\x97aaaaaaa"])
