@@ -177,6 +177,7 @@ class Guarantee(Enum):
 
     `WHOLE_CALLS`: a call is one transaction. Without it each row moves by itself: who looks, or
     was cancelled, may find a part of them moved, and to repeat the call moves the others.
+    A `purge` may go in parts either way.
     `WHOLE_FIRES`: a schedule moves on in the instant in which its runs are there. Without it they
     are there first.
     """
@@ -314,7 +315,8 @@ class Store(Protocol):
     async def purge(self, what: Purge) -> int:
         """Remove rows for good, whatever runs excepted. Returns how many.
 
-        Their ids are unknown afterwards and may be added again.
+        Their ids are unknown afterwards and may be added again. It may go in parts, so that nobody
+        waits for it: what failed or was cancelled has removed some, and is repeated for the others.
         """
         ...
 

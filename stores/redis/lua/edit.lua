@@ -66,7 +66,7 @@ local function requeue_many(queue, limit)
   local chosen = {}
   walk(queue_keys('dead', queue, 'graves'), false, nil, function(member)
     if #chosen == limit then return true end
-    local task = load(string.sub(member, 16))
+    local task = dead_letter(member)
     if task and not key_holder(task.queue, task.key) then chosen[#chosen + 1] = task end
   end)
   local count = 0

@@ -39,33 +39,36 @@ local function find_ids(ids)
   return {views, false}
 end
 
--- The ids of some of these, behind the mark that the arguments end with.
-local function some_of(keys, backwards, limit, id_of)
+-- Some of these, as {score, member}, behind the mark that the arguments end with; whether there are more.
+local function some_of(keys, backwards, limit)
   local score, member = take_optional(), take_optional()
   local visits = math.max(VISITS_MIN, math.min(limit, VISITS_MAX))
   if score then visits = VISITS_MAX end -- what is wanted is rare
-  local ids, last, mark = {}, nil, false
-  walk(keys, backwards, score and {score, member}, function(found, found_score)
-    if #ids == visits then
-      mark = {text_of(last[1]), last[2]}
-      return true
-    end
-    ids[#ids + 1], last = id_of(found), {found_score, found}
+  local found, has_more = {}, false
+  walk(keys, backwards, score and {score, member}, function(found_member, found_score)
+    has_more = #found == visits
+    if not has_more then found[#found + 1] = {found_score, found_member} end
+    return has_more
   end)
-  return ids, mark
+  return found, has_more
 end
 
--- The first `limit` of these that are wanted.
-local function views_of(ids, limit, is_wanted)
+-- The first `limit` of these that are wanted, and the last of these that was taken, if there are more.
+local function find_among(found, has_more, limit, id_of, is_wanted)
+  local ids, wanted, last = {}, {}, has_more and found[#found]
+  for n, each in ipairs(found) do ids[n] = id_of(each[2]) end
   read_tasks(ids)
-  local wanted = {}
-  for _, id in ipairs(ids) do
+  for n, id in ipairs(ids) do
     local task = load(id)
-    if task and #wanted < limit and is_wanted(task) then wanted[#wanted + 1] = id end
+    if task and is_wanted(task, found[n][2]) then wanted[#wanted + 1] = id end
+    if #wanted == limit then -- Python may want more yet, as it cannot read every row
+      last = found[n]
+      break
+    end
   end
   local rows, views = values_of('row', wanted), {}
   for n, id in ipairs(wanted) do views[n] = task_view(load(id), rows[n]) end
-  return views
+  return {views, last and {text_of(last[1]), last[2]}}
 end
 
 local function status_of(task)
@@ -76,15 +79,21 @@ local function find_live()
   local queue, limit, statuses = take_optional(), take_number(), {}
   for _ = 1, take_number() do statuses[take()] = true end
   local keys = queue_keys('live', queue, 'queues')
-  local ids, mark = some_of(keys, false, limit, function(id) return id end)
-  return {views_of(ids, limit, function(task) return statuses[status_of(task)] end), mark}
+  local found, has_more = some_of(keys, false, limit)
+  return find_among(
+    found, has_more, limit, function(id) return id end,
+    function(task) return statuses[status_of(task)] end
+  )
 end
 
 local function find_dead()
   local queue, limit = take_optional(), take_number()
   local keys = queue_keys('dead', queue, 'graves')
-  local ids, mark = some_of(keys, true, limit, function(grave) return string.sub(grave, 16) end)
-  return {views_of(ids, limit, function() return true end), mark}
+  local found, has_more = some_of(keys, true, limit)
+  return find_among(
+    found, has_more, limit, function(grave) return string.sub(grave, 16) end,
+    function(task, grave) return dead_letter(grave) == task end
+  )
 end
 
 local kind = take()

@@ -27,30 +27,33 @@ local function purge_waiting()
   return {removed, last, to}
 end
 
--- A dead letter; where it cannot be read, what there is to remove of it.
+-- A dead letter; where it cannot be read, what there is to remove of it. Nil: its id is another's by now.
 local function buried(queue, grave)
   local id = string.sub(grave, 16)
-  local task = load(id)
-  if task then return task end
+  local task = dead_letter(grave)
+  if task or load(id) or spoilt[id] and place_of(id) then return task end
   local _, _, _, size = read_row(id)
-  return {id = id, queue = queue, grave = grave, size = size}
+  return {id = id, size = size, queue = queue}
 end
 
 local function purge_dead()
-  local queue, ended = take_optional(), now - take_number()
+  local queue, ended, looked_at = take_optional(), now - take_number(), 0
   for _, name in ipairs(queue and {queue} or redis.call('SMEMBERS', JOBS .. ':graves')) do
     local graves = redis.call(
-      'ZRANGEBYSCORE', key_of('dead', name), '-inf', text_of(ended), 'LIMIT', 0, LIMIT - removed
+      'ZRANGEBYSCORE', key_of('dead', name), '-inf', text_of(ended), 'LIMIT', 0, LIMIT - looked_at
     )
     for _, grave in ipairs(graves) do
       local task = buried(name, grave)
-      exhume(task)
-      forget(task)
-      removed = removed + 1
+      exhume({queue = name, grave = grave})
+      if task then
+        forget(task)
+        removed = removed + 1
+      end
     end
+    looked_at = looked_at + #graves
   end
   flush()
-  return {removed, removed == LIMIT and 1 or false}
+  return {removed, looked_at == LIMIT and 1 or false}
 end
 
 local function purge_results()

@@ -22,11 +22,16 @@ local TEXTS = {
   waiting = {'queue', 'type'}, held = {'queue', 'type'},
   running = {'queue', 'type', 'lease', 'node', 'began'}, dead = {'queue', 'type', 'ended', 'grave'},
 }
+local COUNT_MAX = 2 ^ 40 -- sums of them are exact, and fit
 local TEXTS_OR_NONE = {'key', 'job', 'began', 'last'}
 
-local function is_number(text)
-  local number = type(text) == 'string' and tonumber(text)
-  return number and number == number -- 'nan' is read as one, too
+-- One that Redis takes for a number as well: Lua would read blanks and hexadecimal digits, too.
+local function is_whole_text(text)
+  return type(text) == 'string' and #text <= 20 and string.match(text, '^%-?%d+$')
+end
+
+local function is_count(number)
+  return type(number) == 'number' and number >= 0 and number <= COUNT_MAX and number % 1 == 0
 end
 
 -- What a script that works with it would stumble over, or nil: other programs write keys, too.
@@ -41,11 +46,11 @@ local function fault_of(task, id)
     local name = TEXTS_OR_NONE[n]
     if task[name] ~= nil and type(task[name]) ~= 'string' then return 'its ' .. name .. ' is none' end
   end
-  if not is_number(task.priority) then return 'its priority is none' end
-  if not is_number(task.due) then return 'its due time is none' end
-  if not is_number(task.number) or #task.number ~= 15 then return 'its number is none' end
-  if type(task.tries) ~= 'number' then return 'its tries are none' end
-  if type(task.size) ~= 'number' then return 'its size is none' end
+  if not is_whole_text(task.priority) then return 'its priority is none' end
+  if not is_whole_text(task.due) then return 'its due time is none' end
+  if not is_whole_text(task.number) or #task.number ~= 15 then return 'its number is none' end
+  if not is_count(task.tries) then return 'its tries are none' end
+  if not is_count(task.size) then return 'its size is none' end
 end
 
 local function decode(id, text)
@@ -274,6 +279,12 @@ local function die(task, last)
   save(task)
   later(batch('ZADD', key_of('dead', task.queue)), now_text, task.grave)
   later(batch('SADD', JOBS .. ':graves'), task.queue)
+end
+
+-- The task whose grave that is, or nil: its id may live again, where somebody has deleted its key.
+local function dead_letter(grave)
+  local task = load(string.sub(grave, 16))
+  return task and task.state == 'dead' and task.grave == grave and task or nil
 end
 
 local function exhume(task)

@@ -2,13 +2,14 @@
 
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from oncue.stores import (
     Added,
+    Back,
     ByIds,
     CancelTask,
     Change,
@@ -24,10 +25,11 @@ from oncue.stores import (
     ResumeTask,
     ReviseTask,
     Store,
+    TaskRow,
     TaskStatus,
 )
 from oncue.testing._store_kit import Claimer, done, ids, make_row, view_of
-from oncue.testing._suite_base import dead
+from oncue.testing._suite_base import dead, retry
 from oncue.testing._suite_schedules import make_run
 from tests import servers
 from tests.stores.redis.kit import Place, opened
@@ -35,7 +37,22 @@ from tests.stores.redis.test_keys import keys
 
 pytestmark = pytest.mark.real_time
 
+NEARLY_RIGHT: list[tuple[str, Any]] = [
+    ("priority", "5 "),
+    ("priority", "0x5"),
+    ("due", " 5"),
+    ("due", "1.5"),
+    ("due", "9" * 400),
+    ("number", f"{1:14} "),
+    ("tries", 0.5),
+    ("tries", -1),
+    ("size", 2.5),
+    ("size", -1),
+    ("size", 1e300),
+]
+"""Lua takes them for numbers, and Redis refuses most of them."""
 WRONG: list[tuple[str, Any]] = [
+    *NEARLY_RIGHT,
     ("id", "0" * 32),
     ("queue", None),
     ("type", ["work"]),
@@ -55,6 +72,15 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
+def spoil(place: Place, task_id: UUID, field: str, value: object) -> tuple[dict[str, Any], str]:
+    """What stood there, and what stands there now."""
+    answer = place.do("GET", "task", task_id)
+    found: dict[str, Any] = json.loads(answer.split(b"\r\n")[1])
+    spoilt = json.dumps({**found, field: value})
+    place.do("SET", "task", task_id, spoilt)
+    return found, spoilt
+
+
 @pytest.mark.parametrize(("field", "value"), WRONG)
 async def test_a_field_that_is_none_is_told_and_what_stood_there_is_kept(
     field: str, value: object
@@ -66,10 +92,7 @@ async def test_a_field_that_is_none_is_told_and_what_stood_there_is_kept(
             claimer = await Claimer.join(store)
             bad, good = make_row("rare", priority=20), make_row()
             await store.add([bad, good])
-            answer = place.do("GET", "task", bad.task_id)
-            found: dict[str, Any] = json.loads(answer.split(b"\r\n")[1])
-            spoilt = json.dumps({**found, field: value})
-            place.do("SET", "task", bad.task_id, spoilt)
+            found, spoilt = spoil(place, bad.task_id, field, value)
             with capture_logs() as logs:
                 assert ids(await claimer.claim()) == [good.task_id]
             assert store.parked == 1
@@ -161,6 +184,32 @@ async def test_a_running_one_is_set_aside_once_its_lease_is_nobodys() -> None:
             assert await store.leave("node-a", claimer.incarnation) == 0
 
 
+@pytest.mark.parametrize(("field", "value"), NEARLY_RIGHT)
+async def test_a_running_one_with_a_field_that_is_none_keeps_no_other_from_being_settled(
+    field: str, value: object
+) -> None:
+    """A script that raised midway would have written a half of it."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            claimer = await Claimer.join(store)
+            rows = [make_row() for _ in range(3)]
+            await store.add(rows)
+            first, bad, last = await claimer.claim()
+            spoil(place, bad.row.task_id, field, value)
+            back = Back(task_id=bad.row.task_id, lease=bad.lease)
+            for outcome in (back, done(bad)):
+                settlements = [done(first), outcome, retry(last, delay_s=0)]
+                refused = (await store.exchange(settlements)).refused
+                assert refused == (settlements if outcome is not back else [back])
+            assert (await view_of(store, first.row.task_id)).status is TaskStatus.COMPLETED
+            assert ids(await claimer.claim()) == [last.row.task_id]
+            await store.leave("node-a", claimer.incarnation)
+            assert store.parked == 1
+            counts = await store.count()
+            assert (counts.held, counts.live) == (1, 2)
+
+
 @pytest.mark.parametrize("end", ["leave", "restart", "rescue"])
 async def test_a_node_that_ends_is_followed_by_others_whatever_it_held(end: str) -> None:
     with servers.own_valkey() as server:
@@ -228,6 +277,61 @@ async def test_a_dead_letter_that_cannot_be_read_is_purged_in_its_time() -> None
             await buried(store, place)
             assert await store.purge(PurgeDeadLetters(queue_name="default")) == 3
             assert keys(server, place.name) == {"counters", "hints"}
+
+
+async def left_behind(store: Store, place: Place) -> tuple[TaskRow, list[TaskRow]]:
+    """A grave that is no more its task's, as that lives again, and two others."""
+    claimer = await Claimer.join(store)
+    rows = [make_row() for _ in range(3)]
+    await store.add(rows)
+    await claimer.settle(*map(dead, await claimer.claim()))
+    place.do("DEL", "task", rows[1].task_id)
+    assert await store.add([rows[1]]) == [Added()]
+    return rows[1], [rows[0], rows[2]]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_a_grave_that_was_left_behind_stops_no_purge(is_readable: bool) -> None:
+    """Nor does it take the living with it."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name, dead_letter_ttl_s=0) as store:
+            alive, _ = await left_behind(store, place)
+            if not is_readable:
+                place.do("SET", "task", alive.task_id, "x")
+            assert await store.purge(PurgeExpired()) == 2
+            assert (await store.count()).dead_letters == 0
+            assert await store.purge(PurgeExpired()) == 0
+            claimer = await Claimer.join(store)
+            if not is_readable:
+                await claimer.claim()
+                await store.edit([ResumeTask(task_id=alive.task_id)])
+            assert [task.row for task in await claimer.claim()] == [alive]
+
+
+async def test_of_two_graves_the_later_is_the_tasks() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name, dead_letter_ttl_s=0) as store:
+            await left_behind(store, place)
+            claimer = await Claimer.join(store)
+            await claimer.settle(*map(dead, await claimer.claim()))
+            assert len(await store.find(DeadLetters(queue_name=None, limit=10))) == 3
+            assert await store.purge(PurgeExpired()) == 3
+            assert (await store.count()).dead_letters == 0
+
+
+async def test_a_grave_that_was_left_behind_is_no_dead_letter() -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            alive, others = await left_behind(store, place)
+            letters = await store.find(DeadLetters(queue_name=None, limit=10))
+            assert [view.row for view in letters] == others[::-1]
+            [edited] = await store.edit([RequeueDeadLetters(queue_name=None, limit=10)])
+            assert edited.count == 2
+            claimer = await Claimer.join(store)
+            assert [task.row for task in await claimer.claim()] == [alive, *others]
 
 
 @pytest.mark.parametrize("kept", ["", "x", "\x90", "\x01", "\x97aaaaaaa"])

@@ -20,7 +20,7 @@ from oncue.stores.redis._server import Server
 from oncue.testing._store_kit import START, Claimer, TurnedClock, make_row
 from oncue.testing._suite_base import dead
 from tests import servers
-from tests.stores.redis.kit import before, opened
+from tests.stores.redis.kit import Place, before, opened
 from tests.stores.redis.test_work import commands
 
 pytestmark = pytest.mark.real_time
@@ -141,6 +141,35 @@ async def test_dead_letters_of_one_instant_are_all_listed() -> None:
                 if view.queue_name == name
             ]
             assert await found(store, DeadLetters(queue_name=name, limit=2**31 - 1)) == mine
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 10, 150])
+async def test_a_row_that_cannot_be_read_hides_only_itself(limit: int) -> None:
+    """In its place comes the next, whatever else the script looked at."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            ids = await fill(store, 300)
+            for spoilt in (*ids[:2], ids[4]):
+                place.do("SET", "row", spoilt, "x")
+            readable = [*ids[2:4], *ids[5:]]
+            assert await found(store, live(limit)) == readable[:limit]
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 10, 150])
+async def test_a_dead_letter_whose_row_cannot_be_read_hides_only_itself(limit: int) -> None:
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name) as store:
+            await fill(store, 300, queues=1)
+            claimer = await Claimer.join(store)
+            await claimer.settle(*map(dead, await claimer.claim("q0", limit=300)))
+            letters = await found(store, DeadLetters(queue_name=None, limit=300))
+            for spoilt in (*letters[:2], letters[4]):
+                place.do("SET", "row", spoilt, "x")
+            readable = [*letters[2:4], *letters[5:]]
+            query = DeadLetters(queue_name=None, limit=limit)
+            assert await found(store, query) == readable[:limit]
 
 
 async def test_what_goes_between_two_parts_hides_nothing_else(
