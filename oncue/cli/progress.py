@@ -39,4 +39,6 @@ async def show_progress(console: Console, queue: QueueBase, enqueued: list[str])
 
 async def _figures(queue: QueueBase, enqueued: list[str]) -> tuple[int, int, int]:
     info = await queue.get_queue_info("files")
-    return len(enqueued) - info["job_count"], len(enqueued), info["delayed_tasks"]
+    # A run that goes on has more in its queue at first than it has listed again.
+    ended = max(0, len(enqueued) - info["job_count"])
+    return ended, len(enqueued), info["delayed_tasks"]

@@ -181,19 +181,25 @@ def retry(
 
 @dead_letters.command("purge")
 def purge(
+    older_than: Annotated[
+        float | None, typer.Option(help="Dead for at least so many seconds.")
+    ] = None,
+    all_of_them: Annotated[bool, typer.Option("--all", help="All, or all of --queue.")] = False,
     queue_name: QueueName = None,
-    older_than: Annotated[float, typer.Option(help="Dead for at least so many seconds.")] = 0.0,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Remove dead letters for good."""
+    """Remove dead letters for good: those --older-than some seconds, or --all."""
     from oncue.cli.store import purge_dead_letters
 
+    if (older_than is not None) == all_of_them:
+        typer.echo("oncue dead-letters purge: say --older-than SECONDS, or give --all", err=True)
+        raise typer.Exit(2)
     run(
         "dead-letters purge",
         store,
         lambda queue: purge_dead_letters(
-            queue, queue_name=queue_name, older_than_s=older_than, as_json=as_json
+            queue, queue_name=queue_name, older_than_s=older_than or 0.0, as_json=as_json
         ),
     )
 

@@ -122,7 +122,7 @@ def test_dead_letters_are_listed_shown_retried_and_purged(shell: Shell) -> None:
     assert shell.json("dead-letters", "retry", "--all") == {"retried": 2}
     shell.work()
     assert shell.json("dead-letters", "purge", "--older-than", "3600") == {"purged": 0}
-    assert shell.json("dead-letters", "purge") == {"purged": 2}
+    assert shell.json("dead-letters", "purge", "--all") == {"purged": 2}
 
 
 def test_enqueue_waits_for_the_end_and_its_exit_status_says_which(shell: Shell) -> None:
@@ -147,6 +147,7 @@ def test_enqueue_waits_for_the_end_and_its_exit_status_says_which(shell: Shell) 
         (["tasks", "nonsense"], "must be a UUID"),
         (["tasks", "--limit", "9" * 23], "oncue tasks: limit must be 0 to 2147483647"),
         (["dead-letters", "retry"], "name some, or give --all"),
+        (["dead-letters", "purge"], "say --older-than SECONDS, or give --all"),
     ],
 )
 def test_what_cannot_be_carried_out_says_why_and_exits_with_2(
