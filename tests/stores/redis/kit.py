@@ -36,6 +36,15 @@ class Place:
         return self.server.do(command, f"{{{self.name}}}:{kind}:{key.hex}", *words)
 
 
+@asynccontextmanager
+async def spoilable(**options: Any) -> AsyncGenerator[tuple[Place, RedisStore]]:
+    """A place, and a store that is open there."""
+    with servers.own_valkey() as server:
+        place = Place(server)
+        async with opened(server.url, jobs_key=place.name, **options) as store:
+            yield place, store
+
+
 def before(
     monkeypatch: pytest.MonkeyPatch,
     script: str,
