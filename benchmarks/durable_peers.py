@@ -58,6 +58,23 @@ class Contender(Protocol):
         ...
 
 
+def from_threads(enqueue: Callable[[], object]) -> Callable[[int, int], Awaitable[None]]:
+    """Of a library whose calls block: a thread for each caller."""
+
+    async def from_callers(count: int, callers: int) -> None:
+        def call() -> None:
+            for _ in range(count // callers):
+                enqueue()
+
+        threads = [threading.Thread(target=call) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return from_callers
+
+
 async def count_rows(url: str, table: str, state: str) -> int:
     import psycopg
 
@@ -289,18 +306,7 @@ class HueyPeer:
         async def one(sent_at: float | None) -> None:
             self._noop(sent_at)
 
-        async def from_callers(count: int, callers: int) -> None:
-            def call() -> None:
-                for _ in range(count // callers):
-                    self._noop()
-
-            threads = [threading.Thread(target=call) for _ in range(callers)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-        yield Producer(one=one, from_callers=from_callers)
+        yield Producer(one=one, from_callers=from_threads(self._noop))
 
     @asynccontextmanager
     async def worker(self, handle: Handle) -> AsyncIterator[None]:

@@ -24,13 +24,12 @@ was never still while they were compared:
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
-from durable_peers import Contender, Handle, Producer
+from durable_peers import Contender, Handle, Producer, from_threads
 
 CONNECTIONS_MAX = 1000
 """Above what arq and saq take at once: redis-py 8 fails above 100 unless told."""
@@ -233,18 +232,7 @@ class DramatiqPeer:
         async def one(sent_at: float | None) -> None:
             self._noop.send(sent_at)
 
-        async def from_callers(count: int, callers: int) -> None:
-            def call() -> None:
-                for _ in range(count // callers):
-                    self._noop.send()
-
-            threads = [threading.Thread(target=call) for _ in range(callers)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-
-        yield Producer(one=one, from_callers=from_callers)
+        yield Producer(one=one, from_callers=from_threads(self._noop.send))
 
     @asynccontextmanager
     async def worker(self, handle: Handle) -> AsyncIterator[None]:

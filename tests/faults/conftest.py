@@ -1,5 +1,6 @@
 """A store that several processes share, on each kind of database; and a way to cut one off."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,10 @@ AnyStore: TypeAlias = SqlStore | MongoStore | RedisStore
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These tests take seconds: each once a database, and not for each pair."""
+    """These tests take seconds: each once a database, and not for each pair.
+
+    Those marked `long` take half a minute: without ONCUE_TEST_LONG on SQLite only.
+    """
     items[:] = [
         item
         for item in items
@@ -45,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         or item.callspec.params["anyio_backend"]
         == DATABASES[str(item.callspec.params["shared_store"])]
     ]
+    if os.environ.get("ONCUE_TEST_LONG"):
+        return
+    for item in items:
+        if (
+            item.get_closest_marker("long")
+            and isinstance(item, pytest.Function)
+            and item.callspec.params["shared_store"] != "sqlite"
+        ):
+            item.add_marker(pytest.mark.skip("half a minute on a server: ONCUE_TEST_LONG=1"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class Havoc:
         self.produced.set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
 async def test_whatever_is_killed_every_acknowledged_task_is_completed(
     shared_store: SharedStore, tmp_path: Path, seed: int

@@ -86,6 +86,7 @@ async def test_what_a_killed_node_ran_is_run_by_another_and_that_counts(cluster:
     assert cluster.overlaps() == []
 
 
+@pytest.mark.long
 @pytest.mark.watchdog(120)
 async def test_a_kill_at_any_commit_loses_nothing(cluster: Cluster) -> None:
     """D1.1. After the first, the second, ... until a node lives to its orderly end, all work done.

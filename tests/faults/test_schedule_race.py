@@ -141,6 +141,7 @@ async def race(shared_store: SharedStore, tmp_path: Path, seed: int) -> AsyncIte
         await race.store.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
 async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race) -> None:
     """D3.1."""
