@@ -148,7 +148,7 @@ async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race)
     began = (await race.store.due(0)).now
     for _ in range(PROCESSES):
         race.start()
-    while race.deaths or race.doomed:
+    while race.deaths or race.doomed or not race.meddled:  # who meddles may lose each time
         await race.supply()
         await anyio.sleep(race.random.uniform(0, 0.2))
         race.replace_the_dead()
@@ -163,9 +163,8 @@ async def test_whatever_races_and_dies_each_occurrence_is_fired_once(race: Race)
     # SQLite's clock is whoever's asks; another is its server's, and nobody's lies count.
     if not race.shared.url.startswith("sqlite"):
         assert [run for run in runs if not began <= run.created_at <= ended] == []
-    # Or there was no race, nobody meddled, or nothing was worked meanwhile.
+    # Or there was no race, or nothing was worked meanwhile.
     assert len(race.planned) > 2 * PROCESSES
-    assert race.meddled
     assert results
 
 

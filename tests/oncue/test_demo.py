@@ -94,7 +94,8 @@ def test_every_file_is_counted_once_whatever_it_is(odd_folder: Path, backend: st
     assert int(rows["classes"]) == 5
     assert int(rows["dead letters"]) == 4, output
     assert int(rows["PermissionError"]) == 1
-    assert int(rows["SyntaxError"]) == 3, output
+    # Until Python 3.11.4 a NUL in a source was a ValueError.
+    assert int(rows["SyntaxError"]) + int(rows.get("ValueError", 0)) == 3, output
     assert int(rows["retries"]) == 2 * 4, "each of the dead was retried twice"
     sizes = {p: p.lstat().st_size for p in odd_folder.rglob("*") if S_ISREG(p.lstat().st_mode)}
     dead = {"secret", "broken.py", "nul.py", "latin.py"}

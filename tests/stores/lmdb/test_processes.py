@@ -106,7 +106,7 @@ if os.fork() == 0:
     threading.Thread(target=anyio.run, args=(child,)).start()
     threading.Event().wait()
 os.wait()
-print(len(await store.add([make_row()])))
+print(len(await store.add([make_row()])), flush=True)
 await store.close()
 if os.fork() == 0:
     async def grandchild():
